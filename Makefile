@@ -1,0 +1,57 @@
+# The front door. Each target makes its virtual environment if there is none; nothing else is needed.
+#
+#   make demo     restore real photographs: prints a table, writes demo.png
+#   make test     the test suite, lint and types are `make lint`
+#   make bench    timings beside the peers, in one run
+#   make docs     the documentation, in docs/_build/html
+#
+# On a machine with a GPU, or to choose another build of torch:   make demo TORCH="torch==2.11.0"
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+PIP = $(VENV)/bin/pip --disable-pip-version-check install --quiet
+# torch's installed build is a constraint for all that follows, so that no other package replaces it.
+CONSTRAINED = $(PIP) --constraint constraints.txt --constraint $(VENV)/torch.txt
+WORKERS ?= auto
+
+.PHONY: demo test lint bench docs clean
+
+demo: $(VENV)/demo
+	$(VENV)/bin/python examples/demo.py --out demo.png
+
+test: $(VENV)/test
+	$(VENV)/bin/python -m pytest -q -n $(WORKERS)
+
+lint: $(VENV)/test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/test
+	for script in tests/benchmarks/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done
+
+docs: $(VENV)/docs
+	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf $(VENV) docs/_build docs/reference/generated demo.png
+
+# A stamp file for each set of packages, redone when what it was made from changes.
+$(VENV)/torch.txt:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)"
+	$(VENV)/bin/pip --disable-pip-version-check list --format=freeze | grep '^torch==' > $@
+
+$(VENV)/demo: $(VENV)/torch.txt pyproject.toml constraints.txt
+	$(CONSTRAINED) --editable ".[plot]"
+	touch $@
+
+$(VENV)/test: $(VENV)/torch.txt pyproject.toml constraints.txt tests/peers.txt
+	$(CONSTRAINED) --editable ".[test,interop]"
+	$(PIP) --no-deps --requirement tests/peers.txt
+	touch $@
+
+$(VENV)/docs: $(VENV)/torch.txt pyproject.toml constraints.txt
+	$(CONSTRAINED) --editable ".[docs,plot]"
+	touch $@

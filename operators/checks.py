@@ -1,0 +1,97 @@
+"""Checks of what users pass in: each raises an error that names the operator, what came and what is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import SupportsIndex
+
+import torch
+
+__all__ = ["Shape", "as_shape", "check_finite", "check_positive_int", "check_tensor", "per_dimension"]
+
+Shape = SupportsIndex | Sequence[int]  # one dimension, or several
+
+
+def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...]:
+    """Return `shape` as a tuple of positive integers; an integer stands for one dimension.
+
+    Raises
+    ------
+    TypeError
+        If an entry is no integer.
+    ValueError
+        If an entry is not positive.
+    """
+    entries = (shape,) if isinstance(shape, SupportsIndex) else tuple(shape)
+    if any(isinstance(n, bool) or not isinstance(n, SupportsIndex) for n in entries):
+        raise TypeError(f"{owner}: {name} takes integers, got {shape!r}")
+    result = tuple(int(n) for n in entries)
+    if any(n <= 0 for n in result):
+        raise ValueError(f"{owner}: {name} takes positive sizes, got {result}")
+    return result
+
+
+def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:
+    """Return `value` as an integer of at least one.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    ValueError
+        If it is smaller than one.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{owner}: {name} takes an integer, got {value!r}")
+    if int(value) < 1:
+        raise ValueError(f"{owner}: {name} must be at least 1, got {int(value)}")
+    return int(value)
+
+
+def per_dimension(value: Shape, dims: int, owner: str, name: str) -> tuple[int, ...]:
+    """Return one positive integer for each of `dims` dimensions; a single integer stands for all of them.
+
+    Raises
+    ------
+    TypeError
+        If an entry is no integer.
+    ValueError
+        If an entry is not positive, or their number is not `dims`.
+    """
+    entries = (value,) * dims if isinstance(value, SupportsIndex) else tuple(value)
+    result = tuple(check_positive_int(entry, owner, name) for entry in entries)
+    if len(result) != dims:
+        raise ValueError(f"{owner}: {name} takes one entry, or one for each of {dims} dimensions, got {result}")
+    return result
+
+
+def check_tensor(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
+    """Return `value` if it is a floating-point or complex tensor.
+
+    Raises
+    ------
+    TypeError
+        If it is no tensor, or a tensor of integers or booleans.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{owner}: {name} takes a torch.Tensor, got {type(value).__name__}")
+    if not (value.dtype.is_floating_point or value.dtype.is_complex):
+        raise TypeError(f"{owner}: {name} takes a floating-point or complex tensor, got {value.dtype}")
+    return value
+
+
+def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
+    """Return the tensor `value` if it is floating-point or complex and every entry is finite.
+
+    Raises
+    ------
+    TypeError
+        If it is no floating-point or complex tensor.
+    ValueError
+        If it holds a NaN or an infinity.
+    """
+    check_tensor(value, owner, name)
+    bad = value.numel() - int(torch.isfinite(value.detach()).sum())
+    if bad:
+        raise ValueError(f"{owner}: {name} must be finite, got {bad} NaN or infinite of {value.numel()} entries")
+    return value
