@@ -1,0 +1,125 @@
+"""The interface of a reconstructor: a measurement and its physics to an image."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+
+import torch
+
+from invnet.physics import Physics
+
+__all__ = ["Info", "Reconstructor"]
+
+
+@dataclasses.dataclass(repr=False)
+class Info:
+    """How a reconstruction went.
+
+    Attributes
+    ----------
+    iterations : int
+        Iterations done; zero for a reconstruction that does not iterate.
+    converged : bool
+        Whether the reconstruction stopped because it was done, not because iterations ran out.
+    objective : list of float
+        The objective's value after each iteration, where there is one.
+    residual : list of float
+        The measure of convergence after each iteration.
+
+    Examples
+    --------
+    >>> Info(iterations=2, converged=True, objective=[2.0, 1.5], residual=[0.1, 1e-4])
+    Info(converged after 2 iterations, objective 1.5, residual 0.0001)
+    """
+
+    iterations: int = 0
+    converged: bool = True
+    objective: list[float] = dataclasses.field(default_factory=list)
+    residual: list[float] = dataclasses.field(default_factory=list)
+
+    def __repr__(self) -> str:
+        if not self.iterations:
+            return "Info(direct)"
+        end = "converged" if self.converged else "not converged"
+        last = [f"{name} {history[-1]:.6g}" for name, history in self._histories() if history]
+        return f"Info({', '.join([f'{end} after {self.iterations} iterations', *last])})"
+
+    def _histories(self) -> list[tuple[str, list[float]]]:
+        return [("objective", self.objective), ("residual", self.residual)]
+
+
+class Reconstructor(torch.nn.Module, abc.ABC):
+    """Maps a measurement and its physics to an image; every kind works with every physics.
+
+    A subclass writes `_reconstruct`.
+
+    Examples
+    --------
+    >>> import operators
+    >>> class Backproject(Reconstructor):
+    ...     def _reconstruct(self, y, physics):
+    ...         return physics.adjoint(y), Info()
+    >>> Backproject()(torch.ones(3), Physics(2 * operators.Identity(3)))
+    tensor([2., 2., 2.])
+    """
+
+    @abc.abstractmethod
+    def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
+        """The image of a measurement that is known to be valid, and how it was found."""
+
+    @property
+    def name(self) -> str:
+        """The reconstructor's name in messages."""
+        return type(self).__name__
+
+    def forward(
+        self, y: torch.Tensor, physics: Physics, return_info: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, Info]:
+        """Reconstruct an image.
+
+        Parameters
+        ----------
+        y : torch.Tensor, shape (*batch, *out_shape)
+            The measurement: finite, on the physics' device.
+        physics : Physics
+            What it was measured with.
+        return_info : bool
+            Whether to return how it went beside the image.
+
+        Returns
+        -------
+        image : torch.Tensor, shape (*batch, *in_shape)
+            Finite.
+        info : Info
+            If `return_info` is true.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the measurement is not one of this physics: a wrong type or shape, or entries that are not finite.
+        FloatingPointError
+            If the result is not finite: a diverged reconstruction is never returned as an image.
+        """
+        if not isinstance(physics, Physics):
+            raise TypeError(
+                f"{self.name}: takes an invnet.Physics, got {type(physics).__name__}; make one by Physics(A)"
+            )
+        physics.check_measurement(y)
+        image, info = self._reconstruct(y, physics)
+        self._check_result(image, y, physics)
+        return (image, info) if return_info else image
+
+    def _check_result(self, image: torch.Tensor, y: torch.Tensor, physics: Physics) -> None:
+        batch = y.shape[: y.ndim - len(physics.operator.out_shape)]
+        if image.shape != (*batch, *physics.operator.in_shape):
+            raise ValueError(
+                f"{self.name}: must give an image of shape {(*batch, *physics.operator.in_shape)}, "
+                f"but gave {tuple(image.shape)}"
+            )
+        bad = image.numel() - int(torch.isfinite(image.detach()).sum())
+        if bad:
+            raise FloatingPointError(
+                f"{self.name}: the reconstruction has {bad} NaN or infinite of {image.numel()} entries; "
+                "it diverged or overflowed (a step too large, or an operator of extreme scale)"
+            )
