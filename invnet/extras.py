@@ -34,8 +34,9 @@ def require(module: str, extra: str) -> ModuleType:
     """
     package = module.partition(".")[0]
     try:
-        return importlib.import_module(module)
+        importlib.import_module(package)
     except ModuleNotFoundError as error:
         if error.name != package:  # installed, but broken: its own message says more
             raise
         raise ImportError(f'{package} is needed here and not installed; try: pip install "invnet[{extra}]"') from error
+    return importlib.import_module(module)

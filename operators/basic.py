@@ -158,7 +158,7 @@ class Diagonal(LinearOperator):
         return self.weights.abs().max()
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return _divided(self._adjoint(y), self.weights.abs() ** 2)
+        return _divided(y, self.weights)
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         return _divided(b, self.weights + over_batch(shift, self.in_shape))

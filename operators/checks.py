@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
 import torch
@@ -22,7 +22,7 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
     ValueError
         If an entry is not positive.
     """
-    entries = (shape,) if isinstance(shape, SupportsIndex) else tuple(shape)
+    entries = _entries(shape)
     if any(isinstance(n, bool) or not isinstance(n, SupportsIndex) for n in entries):
         raise TypeError(f"{owner}: {name} takes integers, got {shape!r}")
     result = tuple(int(n) for n in entries)
@@ -58,7 +58,7 @@ def per_dimension(value: Shape, dims: int, owner: str, name: str) -> tuple[int, 
     ValueError
         If an entry is not positive, or their number is not `dims`.
     """
-    entries = (value,) * dims if isinstance(value, SupportsIndex) else tuple(value)
+    entries = _entries(value, dims)
     result = tuple(check_positive_int(entry, owner, name) for entry in entries)
     if len(result) != dims:
         raise ValueError(f"{owner}: {name} takes one entry, or one for each of {dims} dimensions, got {result}")
@@ -95,3 +95,10 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     if bad:
         raise ValueError(f"{owner}: {name} must be finite, got {bad} NaN or infinite of {value.numel()} entries")
     return value
+
+
+def _entries(value: Shape, count: int = 1) -> tuple[SupportsIndex, ...]:
+    """The entries of a sequence; anything else, also what is no integer and refused later, `count` times."""
+    if isinstance(value, SupportsIndex) or not isinstance(value, Iterable):
+        return (value,) * count
+    return tuple(value)

@@ -251,7 +251,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             If the damping is negative or not finite.
         """
         self._check(b, self.in_shape, "a right-hand side")
-        return self._solve_normal(b, solve.as_damping(damping, b, self.name))
+        return self._solve_normal(b, solve.as_damping(damping, b, len(self.in_shape), self.name))
 
     # ---------------------------------------------------------------- algebra
 

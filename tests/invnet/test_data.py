@@ -45,7 +45,7 @@ def test_sizes():
     [
         (("lena",), ValueError, "sample_image: no image 'lena'; there are astronaut, brick, camera"),
         (("camera", 0), ValueError, "sample_image: size must be at least 1, got 0"),
-        (("camera", 12.5), TypeError, "sample_image: size takes"),
+        (("camera", 12.5), TypeError, "sample_image: size takes an integer, got 12.5"),
         (("camera", (1, 2, 3)), ValueError, "sample_image: size takes one entry, or one for each of 2 dimensions"),
     ],
 )
