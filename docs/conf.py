@@ -4,7 +4,7 @@ import importlib.metadata
 
 project = "invnet"
 author = "The invnet developers"
-copyright = "2026, the invnet developers"
+copyright = "2026, the invnet developers"  # noqa: A001 (the name that Sphinx reads)
 release = importlib.metadata.version("invnet")
 version = release
 

@@ -1,16 +1,28 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
+from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.core import LinearOperator, normalize
+from operators.differences import FiniteDifference
+from operators.fourier import FourierTransform
+from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
 
 __all__ = [
+    "AveragePool",
+    "BayerMosaic",
+    "ChannelMix",
     "Diagonal",
+    "Downsample",
+    "FiniteDifference",
+    "FourierTransform",
+    "Grayscale",
     "Identity",
     "LinearOperator",
     "Mask",
     "RealToComplex",
     "Subsample",
+    "Upsample",
     "Zero",
     "block_diag",
     "from_function",

@@ -199,7 +199,8 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         tensor = next(self._tensors(recurse=True), None)
         basis = torch.eye(size, dtype=dtype, device=None if tensor is None else tensor.device)
         # Columns in blocks: a batch of all of them would hold size**2 numbers in every intermediate result.
-        columns = [self(block.reshape(-1, *self.in_shape)).flatten(1) for block in basis.split(256)]
+        blocks = (block.reshape(-1, *self.in_shape) for block in basis.split(256))
+        columns = [self(block).reshape(len(block), -1) for block in blocks]
         return torch.cat(columns).T
 
     def direct_inverse(self, y: torch.Tensor) -> torch.Tensor:

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from operators.basic import _divided
-from operators.core import LinearOperator
+from operators.core import LinearOperator, Scalar, identity_multiple
+from operators.fourier import fft, inverse_fft
 from operators.solve import over_batch
 
 __all__ = ["CosineDiagonal"]
 
 
 class CosineDiagonal(LinearOperator):
-    """An operator that is diagonal in the basis of the discrete cosine transform (DCT-II).
+    """``C^-1 diag(eigenvalues) C`` with the discrete cosine transform C (DCT-II): symmetric filters on mirrored images.
+
+    Sums, multiples, products and grams of such operators are of this kind again, and so is the sum with a multiple of
+    the identity; linear systems are solved by one division.
 
     Parameters
     ----------
-    spectra : sequence of torch.Tensor, each of shape (n,)
-        One for each dimension; the eigenvalues are their products. Real and not negative.
+    eigenvalues : torch.Tensor, shape (*in_shape)
+        Real.
+
+    References
+    ----------
+    G. Strang, "The discrete cosine transform", SIAM Review 41, 1999.
     """
 
+    eigenvalues: torch.Tensor
     has_closed_solve = True
 
-    def __init__(self, spectra: Sequence[torch.Tensor]) -> None:
-        shape = [len(s) for s in spectra]
-        super().__init__(shape, shape)
-        for i, spectrum in enumerate(spectra):
-            self.register_buffer(f"spectrum{i}", spectrum, persistent=False)
-
-    def _spectra(self) -> list[torch.Tensor]:
-        return [self.get_buffer(f"spectrum{i}") for i in range(len(self.in_shape))]
-
-    def _eigenvalues(self, is_complex: bool) -> torch.Tensor:
-        """The eigenvalues at the frequencies of the mirrored image's (real) Fourier transform."""
-        result = torch.ones((), dtype=torch.float64, device=self._spectra()[0].device)
-        for i, spectrum in enumerate(self._spectra()):
-            # The frequency between the two halves belongs to no cosine: a mirrored image has nothing there.
-            middle = spectrum[-1:]
-            is_half = i == len(self.in_shape) - 1 and not is_complex
-            full = [spectrum, middle] if is_half else [spectrum, middle, spectrum[1:].flip(0)]
-            result = result[..., None] * torch.cat(full)
-        return result
+    def __init__(self, eigenvalues: torch.Tensor) -> None:
+        super().__init__(eigenvalues.shape, eigenvalues.shape)
+        self._register("eigenvalues", eigenvalues)
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return self._filtered(x, self._eigenvalues(x.is_complex()))
+        return self._filtered(x, self.eigenvalues)
 
     _adjoint = _forward
 
@@ -53,25 +43,54 @@ class CosineDiagonal(LinearOperator):
         return self
 
     def _gram(self) -> LinearOperator:
-        return CosineDiagonal([s.square() for s in self._spectra()])
+        return CosineDiagonal(self.eigenvalues.square())
 
     _cogram = _gram
 
     def _norm(self) -> torch.Tensor:
-        return torch.stack([s.max() for s in self._spectra()]).prod()
+        return self.eigenvalues.abs().max()
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        eigenvalues = self._eigenvalues(b.is_complex()) + over_batch(shift, self.in_shape)
-        return self._filtered(b, _divided(torch.ones_like(eigenvalues), eigenvalues))
+        shift = over_batch(shift, self.in_shape)
+        # Without a shift, what is zero but for rounding has no inverse.
+        size = self.eigenvalues.abs()
+        is_zero = (shift == 0) & (size <= 10 * torch.finfo(size.dtype).eps * size.max())
+        inverse = torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, self.eigenvalues + shift))
+        return self._filtered(b, inverse)
 
-    def _filtered(self, x: torch.Tensor, response: torch.Tensor) -> torch.Tensor:
+    def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
+        return CosineDiagonal(self.eigenvalues * inner.eigenvalues) if isinstance(inner, CosineDiagonal) else None
+
+    def _added_to(self, other: LinearOperator) -> LinearOperator | None:
+        if isinstance(other, CosineDiagonal):
+            return CosineDiagonal(self.eigenvalues + other.eigenvalues)
+        multiple = identity_multiple(other)
+        return None if multiple is None or _is_complex(multiple) else CosineDiagonal(self.eigenvalues + multiple)
+
+    def _scaled_by(self, scalar: Scalar) -> LinearOperator:
+        return super()._scaled_by(scalar) if _is_complex(scalar) else CosineDiagonal(scalar * self.eigenvalues)
+
+    def _filtered(self, x: torch.Tensor, eigenvalues: torch.Tensor) -> torch.Tensor:
+        # The transform of the mirrored image is the cosine transform, up to a phase that the way back undoes.
         dims = tuple(range(-len(self.in_shape), 0))
-        image = x.to(torch.promote_types(x.dtype, torch.float32))  # no Fourier transform in half precision
+        mirrored = x
         for dim in dims:
-            image = torch.cat([image, image.flip(dim)], dim)
-        response = response.to(image.real.dtype)
-        if x.is_complex():
-            result = torch.fft.ifftn(torch.fft.fftn(image, dim=dims) * response, dim=dims)
-        else:
-            result = torch.fft.irfftn(torch.fft.rfftn(image, dim=dims) * response, s=image.shape[dims[0] :], dim=dims)
+            mirrored = torch.cat([mirrored, mirrored.flip(dim)], dim)
+        half = not x.is_complex()
+        response = _at_mirrored_frequencies(eigenvalues, dims, half).to(x.real.dtype)
+        size = [2 * n for n in self.in_shape]
+        result = inverse_fft(fft(mirrored, dims, half=half) * response, dims, half=half, size=size)
         return result[(..., *(slice(n) for n in self.in_shape))].to(x.dtype)
+
+
+def _at_mirrored_frequencies(eigenvalues: torch.Tensor, dims: tuple[int, ...], half: bool) -> torch.Tensor:
+    """The eigenvalues at the 2 n frequencies along each dimension; along the last only those up to n, if `half`."""
+    for dim in dims:
+        # A mirrored image has nothing at frequency n, so any number does there.
+        ends = [] if half and dim == -1 else [eigenvalues.narrow(dim, 1, eigenvalues.shape[dim] - 1).flip(dim)]
+        eigenvalues = torch.cat([eigenvalues, eigenvalues.narrow(dim, -1, 1), *ends], dim)
+    return eigenvalues
+
+
+def _is_complex(scalar: Scalar) -> bool:
+    return scalar.is_complex() if isinstance(scalar, torch.Tensor) else isinstance(scalar, complex)

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from operators.basic import Identity
-from operators.checks import Shape, as_shape, check_finite
+from operators.checks import Shape, check_finite
 from operators.core import LinearOperator, Scalar, identity_multiple
 from operators.solve import over_batch
 
@@ -157,7 +157,7 @@ class FourierMultiplier(LinearOperator):
     def _filtered(self, x: torch.Tensor, factor: torch.Tensor, divide: bool = False) -> torch.Tensor:
         if self.half and x.is_complex():
             return on_real_and_imaginary(lambda parts: self._filtered(parts, factor, divide), x)
-        dtype = torch.promote_types(x.dtype, factor.dtype.to_real() if self.half else factor.dtype)
+        dtype = torch.promote_types(x.dtype, factor.real.dtype if self.half else factor.dtype)
         z = fft(x.to(dtype), self.dims, half=self.half)
         z = z / factor if divide else z * factor
         return inverse_fft(z, self.dims, half=self.half, size=[self.in_shape[d] for d in self.dims]).to(

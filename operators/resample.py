@@ -184,10 +184,11 @@ class Downsample(LinearOperator):
             return super()._cogram()
         if not filters:
             return Identity(self.out_shape)
-        spectra = [filters[0].taps.new_ones(m) for m in self.out_shape]
-        for stage in filters:
-            spectra[stage.dim] = stage.spectrum()
-        return CosineDiagonal(spectra)
+        spectra = {stage.dim: stage.spectrum() for stage in filters}
+        eigenvalues = filters[0].taps.new_ones(())
+        for dim, m in enumerate(self.out_shape):
+            eigenvalues = eigenvalues[..., None] * spectra.get(dim, eigenvalues.new_ones(m))
+        return CosineDiagonal(eigenvalues)
 
     def _norm(self) -> torch.Tensor:
         if self.kernel_name == "own":

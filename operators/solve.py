@@ -648,10 +648,10 @@ def as_damping(
     ValueError
         If it is negative, not finite, or does not broadcast to the batch.
     """
-    value = torch.as_tensor(damping, device=b.device)
+    value = damping if isinstance(damping, torch.Tensor) else torch.tensor(damping, dtype=torch.float64)
     if value.is_complex():
         raise TypeError(f"{owner}: {name} takes real numbers, got {value.dtype}")
-    value = value.to(b.real.dtype)
+    value = value.to(b.device, b.real.dtype)
     if not bool((torch.isfinite(value) & (value >= 0)).all()):
         raise ValueError(f"{owner}: {name} must be finite and at least 0, got {damping}")
     batch = b.shape[: b.ndim - dims]

@@ -7,12 +7,13 @@ images have one common period of twice the length, in which the discrete cosine 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
 
 from operators.core import LinearOperator
+from operators.correlation import correlate, correlate_transposed, flipped
 
 __all__ = ["StridedBlur", "StridedFilter"]
 
@@ -157,32 +158,34 @@ class StridedBlur(LinearOperator):
         dims = len(self.in_shape)
         for i in range(dims):
             x = x.index_select(i - dims, self.get_buffer(f"index{i}"))
-        convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[dims - 1]
-        return self._convolved(convolve, x, self._flipped_kernel())
+        kernel = self._correlation_kernel(x.dtype)
+        result = correlate(self._one_channel(x, kernel.dtype), kernel, self.strides, [(0, 0)] * dims)
+        return result.reshape(*x.shape[: x.ndim - dims], *self.out_shape)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         dims = len(self.in_shape)
-        transposed = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[dims - 1]
-        x = self._convolved(transposed, y, self._flipped_kernel().conj())
+        kernel = self._correlation_kernel(y.dtype).conj()
+        size = [len(self.get_buffer(f"index{i}")) for i in range(dims)]
+        images = self._one_channel(y, kernel.dtype)
+        x = correlate_transposed(images, kernel, self.strides, [(0, 0)] * dims, size)
+        x = x.reshape(*y.shape[: y.ndim - dims], *size)
         for i, n in enumerate(self.in_shape):
             axis = x.ndim - dims + i
             zeros = x.new_zeros((*x.shape[:axis], n, *x.shape[axis + 1 :]))
             x = zeros.index_add(axis, self.get_buffer(f"index{i}"), x)
         return x
 
-    def _flipped_kernel(self) -> torch.Tensor:
-        """The kernel of all dimensions, flipped since torch's convolutions are correlations."""
-        kernel = self.kernel
+    def _correlation_kernel(self, dtype: torch.dtype) -> torch.Tensor:
+        """The kernel of all dimensions, flipped, for images of a type, as `correlate` takes it."""
+        kernel = self.kernel.to(torch.promote_types(dtype, self.kernel.dtype))
+        one_dim = kernel
         while kernel.ndim < len(self.in_shape):
-            kernel = kernel[..., None] * self.kernel
-        return kernel.flip(tuple(range(kernel.ndim)))
+            kernel = kernel[..., None] * one_dim
+        return flipped(kernel, kernel.ndim)[None, None]
 
-    def _convolved(self, convolve: Callable[..., torch.Tensor], x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        batch, image = x.shape[: -kernel.ndim], x.shape[-kernel.ndim :]
-        dtype = torch.promote_types(x.dtype, kernel.dtype)
-        flat = x.reshape(math.prod(batch), 1, *image).to(dtype)
-        result = convolve(flat, kernel[None, None].to(dtype), stride=self.strides)
-        return result.reshape(*batch, *result.shape[2:])
+    def _one_channel(self, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        first = x.ndim - len(self.in_shape)
+        return x.reshape(math.prod(x.shape[:first]), 1, *x.shape[first:]).to(dtype)
 
 
 def _contracted(weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

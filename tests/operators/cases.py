@@ -1,0 +1,131 @@
+"""Representative instances of every public operator, by the name under which it is exported.
+
+The battery in `test_conformance.py` runs `check_operator` on each. A name that `operators` exports must be here, so
+that no operator can be forgotten: the battery fails for one without a case.
+"""
+
+import torch
+
+import operators
+from operators import Diagonal, FiniteDifference, Identity, LinearOperator, Mask, RealToComplex, Subsample, Zero
+from operators.core import Batched
+
+GENERATOR = torch.Generator().manual_seed(0)
+
+
+def real(*shape):
+    return torch.randn(*shape, generator=GENERATOR, dtype=torch.float64)
+
+
+def complex_(*shape):
+    return torch.randn(*shape, generator=GENERATOR, dtype=torch.complex128)
+
+
+def single(*shape):
+    return real(*shape).float()
+
+
+def mask(*shape):
+    return torch.rand(*shape, generator=GENERATOR) > 0.4
+
+
+def learnable(tensor):
+    return torch.nn.Parameter(tensor)
+
+
+class Roll(LinearOperator):
+    """An operator that knows nothing but its forward map."""
+
+    def __init__(self, length):
+        super().__init__(length, length)
+
+    def _forward(self, x):
+        return x.roll(1, -1) + 2 * x
+
+
+def cumulate(x):
+    return x.cumsum(0)
+
+
+CASES = {
+    "LinearOperator": [lambda: Roll(5), lambda: Roll(5).H, lambda: Roll(5).gram],
+    "Identity": [lambda: Identity((3, 4))],
+    "Zero": [lambda: Zero((3, 4), 5), lambda: Zero(2, (2, 3))],
+    "Diagonal": [
+        lambda: Diagonal(single(3, 4)),
+        lambda: Diagonal(complex_(5)),
+        lambda: Diagonal(learnable(real(2, 3))),
+        lambda: Diagonal(learnable(complex_(4))),
+        lambda: Diagonal(torch.tensor([2.0, 0.0, -1.0])),
+    ],
+    "Mask": [lambda: Mask(mask(4, 5))],
+    "Subsample": [lambda: Subsample((5, 6), 2), lambda: Subsample((7, 3, 4), (3, 1, 2)), lambda: Subsample(4, 9)],
+    "RealToComplex": [lambda: RealToComplex((3, 2))],
+    "FiniteDifference": [
+        lambda: FiniteDifference(5),
+        lambda: FiniteDifference((4, 5)),
+        lambda: FiniteDifference((3, 1, 4)),
+        lambda: FiniteDifference((4, 5), boundary="circular"),
+    ],
+    "FourierTransform": [
+        lambda: operators.FourierTransform(5),
+        lambda: operators.FourierTransform((4, 5)),
+        lambda: operators.FourierTransform((3, 4, 2), dims=(0, 2), centered=False),
+        lambda: operators.FourierTransform((4, 3), norm="backward"),
+        lambda: operators.FourierTransform((4, 5)) @ RealToComplex((4, 5)),
+    ],
+    "AveragePool": [
+        lambda: operators.AveragePool(6, 2),
+        lambda: operators.AveragePool((4, 6), (2, 3)),
+        lambda: operators.AveragePool((2, 4, 6), 2),
+    ],
+    "Downsample": [
+        lambda: operators.Downsample((8, 12), 4),
+        lambda: operators.Downsample((9, 7), 2),
+        lambda: operators.Downsample(70, 2),
+        lambda: operators.Downsample((6, 6), (3, 1), kernel="box"),
+        lambda: operators.Downsample((8, 6), 2, kernel="gaussian"),
+        lambda: operators.Downsample((4, 4, 4), 2, kernel="bilinear"),
+        lambda: operators.Downsample((6, 8), 2, kernel=learnable(real(3, 4))),
+        lambda: operators.Downsample((6, 8), 2, kernel=complex_(3)),
+    ],
+    "Upsample": [
+        lambda: operators.Upsample((3, 4), 2),
+        lambda: operators.Upsample((3, 4), (2, 3), mode="bilinear"),
+        lambda: operators.Upsample((4, 5), 2, mode="bicubic"),
+    ],
+    "vstack": [
+        lambda: operators.vstack([Diagonal(real(2, 3)), Mask(mask(2, 3))]),
+        lambda: operators.vstack([Roll(4), Subsample(4, 2)]),
+        lambda: operators.vstack([Identity((3, 4)), 0.5 * FiniteDifference((3, 4))]),
+    ],
+    "hstack": [
+        lambda: operators.hstack([Diagonal(real(3)), Roll(3)]),
+        lambda: operators.hstack([Zero(2, 3), Roll(3)]),
+    ],
+    "block_diag": [
+        lambda: operators.block_diag([Diagonal(real(3)), Roll(3)]),
+        lambda: operators.block_diag([Subsample((4, 2), 2), Roll(3)]),
+    ],
+    "normalize": [lambda: operators.normalize(Roll(4)), lambda: operators.normalize(Diagonal(real(3)))],
+    "from_function": [lambda: operators.from_function(cumulate, (3, 2)), lambda: operators.from_function(torch.sum, 3)],
+}
+
+# Expressions: what the algebra makes of operators.
+EXPRESSIONS = [
+    lambda: Roll(5) @ Diagonal(real(5)),
+    lambda: Roll(5) + Diagonal(real(5)),
+    lambda: Roll(5) - 2 * Roll(5),
+    lambda: (0.5 - 2j) * Roll(5),
+    lambda: torch.tensor(0.5) * Roll(5),
+    lambda: -Subsample((3, 4), 2).H,
+    lambda: Subsample((4, 5), 2) @ Mask(mask(4, 5)) @ Diagonal(real(4, 5)),
+    lambda: Mask(mask(4, 5)) @ operators.FourierTransform((4, 5)),
+    lambda: (Mask(mask(4, 5)) @ operators.FourierTransform((4, 5))).gram,
+    lambda: Batched(Roll(4), (2, 3)),
+    lambda: Roll(4) @ Diagonal(real(3, 4)),
+    lambda: Diagonal(real(3, 4)) @ Roll(4),
+    lambda: operators.vstack([Identity((3, 4)), FiniteDifference((3, 4))]).gram,
+    lambda: FiniteDifference((3, 4), boundary="circular").gram,
+    lambda: 2 * FiniteDifference((3, 4)).gram + Identity((3, 4)),
+]
