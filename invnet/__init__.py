@@ -1,10 +1,11 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, metrics, noise, plot, sensor
+from invnet import data, metrics, noise, plot, priors, sensor
 from invnet.physics import Physics
-from invnet.reconstruct import DirectInverse, Info, Reconstructor
+from invnet.reconstruct import MAP, DirectInverse, Info, Reconstructor
 
 __all__ = [
+    "MAP",
     "DirectInverse",
     "Info",
     "Physics",
@@ -13,5 +14,6 @@ __all__ = [
     "metrics",
     "noise",
     "plot",
+    "priors",
     "sensor",
 ]

@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 import torch
 
-__all__ = ["Shape", "as_shape", "check_finite", "check_positive_int", "check_tensor", "per_dimension"]
+__all__ = ["Shape", "as_shape", "check_choice", "check_finite", "check_positive_int", "check_tensor", "per_dimension"]
 
 Shape = SupportsIndex | Sequence[int]  # one dimension, or several
 
@@ -29,6 +29,19 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
     if any(n <= 0 for n in result):
         raise ValueError(f"{owner}: {name} takes positive sizes, got {result}")
     return result
+
+
+def check_choice(value: str, choices: Iterable[str], owner: str, name: str) -> str:
+    """Return `value` if it is one of the `choices`.
+
+    Raises
+    ------
+    ValueError
+        If it is not; the message lists them.
+    """
+    if value not in (names := tuple(choices)):
+        raise ValueError(f"{owner}: {name} takes one of {', '.join(names)}, got {value!r}")
+    return value
 
 
 def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:

@@ -8,9 +8,8 @@ import torch
 from torch.nn import functional
 
 from operators.basic import Identity, Mask
-from operators.checks import Shape, as_shape, check_finite
+from operators.checks import Shape, as_shape, check_choice, check_finite
 from operators.core import LinearOperator, Scalar
-from operators.padding import extend
 from operators.solve import over_batch
 
 __all__ = ["BayerMosaic", "ChannelMix", "Grayscale"]
@@ -45,8 +44,7 @@ class Grayscale(LinearOperator):
 
     def __init__(self, in_shape: Shape, weights: str = "bt601") -> None:
         shape = _colour_shape(in_shape, self.name)
-        if weights not in _LUMA:
-            raise ValueError(f"{self.name}: weights takes one of {', '.join(_LUMA)}, got {weights!r}")
+        check_choice(weights, _LUMA, self.name, "weights")
         super().__init__(shape, shape[1:])
         self.weights = weights
 
@@ -192,8 +190,7 @@ class BayerMosaic(LinearOperator):
         shape = _colour_shape(in_shape, self.name)
         if len(shape) != 3 or min(shape[1:]) < 2:
             raise ValueError(f"{self.name}: in_shape takes (3, H, W) with H and W at least 2, got {shape}")
-        if pattern not in _PATTERNS:
-            raise ValueError(f"{self.name}: pattern takes one of {', '.join(_PATTERNS)}, got {pattern!r}")
+        check_choice(pattern, _PATTERNS, self.name, "pattern")
         super().__init__(shape, shape[1:])
         self.pattern = pattern
         mask = torch.zeros(shape, dtype=torch.bool)
@@ -209,14 +206,14 @@ class BayerMosaic(LinearOperator):
         return torch.where(self.mask, y[..., None, :, :], 0)
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        # Beside a measured pixel, its own colour is not measured, so that it keeps its value.
-        cross = torch.tensor([[0.0, 0.25, 0.0], [0.25, 1.0, 0.25], [0.0, 0.25, 0.0]], device=y.device)
-        square = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1.0, 0.5], [0.25, 0.5, 0.25]], device=y.device)
+        # A measured pixel keeps its value: within these kernels, no other pixel measured the same colour.
+        cross = torch.tensor([[0.0, 1.0, 0.0], [1.0, 4.0, 1.0], [0.0, 1.0, 0.0]], device=y.device)
+        square = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]], device=y.device)
         kernels = torch.stack([square, cross, square])[:, None].to(y.dtype)
-        # Reflection about the border's pixels continues the pattern, so the weights have the sum one there too.
         samples = self._adjoint(y).reshape(math.prod(y.shape[:-2]), *self.in_shape)
-        colours = functional.conv2d(extend(samples, [(1, 1), (1, 1)], "reflect"), kernels, groups=3)
-        return colours.reshape(*y.shape[:-2], *self.in_shape)
+        sums = functional.conv2d(samples, kernels, padding=1, groups=3)
+        weights = functional.conv2d(self.mask.to(y.dtype)[None], kernels, padding=1, groups=3)
+        return (sums / weights).reshape(*y.shape[:-2], *self.in_shape)
 
     def _gram(self) -> LinearOperator:
         return Mask(self.mask)

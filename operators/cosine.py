@@ -80,7 +80,8 @@ class CosineDiagonal(LinearOperator):
         response = _at_mirrored_frequencies(eigenvalues, dims, half).to(x.real.dtype)
         size = [2 * n for n in self.in_shape]
         result = inverse_fft(fft(mirrored, dims, half=half) * response, dims, half=half, size=size)
-        return result[(..., *(slice(n) for n in self.in_shape))].to(x.dtype)
+        image: tuple = (..., *(slice(n) for n in self.in_shape))
+        return result[image].to(x.dtype)
 
 
 def _at_mirrored_frequencies(eigenvalues: torch.Tensor, dims: tuple[int, ...], half: bool) -> torch.Tensor:

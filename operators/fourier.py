@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from operators.basic import Identity
-from operators.checks import Shape, check_finite
+from operators.checks import Shape, check_choice, check_finite
 from operators.core import LinearOperator, Scalar, identity_multiple
 from operators.solve import over_batch
 
@@ -58,8 +58,7 @@ class FourierTransform(LinearOperator):
         self, in_shape: Shape, dims: int | Sequence[int] | None = None, centered: bool = True, norm: str = "ortho"
     ) -> None:
         super().__init__(in_shape, in_shape)
-        if norm not in _ADJOINT_NORM:
-            raise ValueError(f"FourierTransform: norm takes one of {', '.join(_ADJOINT_NORM)}, got {norm!r}")
+        check_choice(norm, _ADJOINT_NORM, self.name, "norm")
         self.dims = _trailing_dims(dims, self.in_shape, self.name)
         self.centered = bool(centered)
         self.norm_name = norm
@@ -114,6 +113,9 @@ class FourierMultiplier(LinearOperator):
     half : bool
         Whether `spectrum` is the half that `torch.fft.rfftn` keeps of the spectrum of a real filter (along the last of
         `dims`, ``n // 2 + 1`` entries). A real input then gives a real result, at half the cost.
+    promote : bool
+        Whether a spectrum of higher precision than the input raises that of the result. If false it is rounded to the
+        input's precision, as a number is: for a spectrum that is known exactly.
 
     Raises
     ------
@@ -134,17 +136,23 @@ class FourierMultiplier(LinearOperator):
     has_closed_solve = True
 
     def __init__(
-        self, spectrum: torch.Tensor, in_shape: Shape, dims: int | Sequence[int] | None = None, half: bool = False
+        self,
+        spectrum: torch.Tensor,
+        in_shape: Shape,
+        dims: int | Sequence[int] | None = None,
+        half: bool = False,
+        promote: bool = True,
     ) -> None:
         super().__init__(in_shape, in_shape)
         self.dims = _trailing_dims(dims, self.in_shape, self.name)
-        self.half = bool(half)
+        self.is_half = bool(half)
+        self.promote = bool(promote)
         check_finite(spectrum, self.name, "spectrum")
         sizes = list(self.in_shape)
-        if self.half:
+        if self.is_half:
             sizes[self.dims[-1]] = sizes[self.dims[-1]] // 2 + 1
         if spectrum.ndim != len(sizes) or any(m not in (1, n) for m, n in zip(spectrum.shape, sizes, strict=True)):
-            kept = "half spectrum" if self.half else "spectrum"
+            kept = "half spectrum" if self.is_half else "spectrum"
             raise ValueError(f"{self.name}: takes a {kept} of sizes {tuple(sizes)} or 1, got {tuple(spectrum.shape)}")
         self._register("spectrum", spectrum)
 
@@ -154,15 +162,16 @@ class FourierMultiplier(LinearOperator):
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         return self._filtered(y, self.spectrum.conj())
 
-    def _filtered(self, x: torch.Tensor, factor: torch.Tensor, divide: bool = False) -> torch.Tensor:
-        if self.half and x.is_complex():
-            return on_real_and_imaginary(lambda parts: self._filtered(parts, factor, divide), x)
-        dtype = torch.promote_types(x.dtype, factor.real.dtype if self.half else factor.dtype)
-        z = fft(x.to(dtype), self.dims, half=self.half)
-        z = z / factor if divide else z * factor
-        return inverse_fft(z, self.dims, half=self.half, size=[self.in_shape[d] for d in self.dims]).to(
-            dtype if self.half else z.dtype
-        )
+    def _filtered(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        if self.is_half and x.is_complex():
+            return on_real_and_imaginary(lambda parts: self._filtered(parts, factor), x)
+        if self.promote:
+            x = x.to(torch.promote_types(x.dtype, factor.dtype.to_real()))
+        else:
+            factor = _in_precision_of(factor, x)
+        z = fft(x, self.dims, half=self.is_half) * factor
+        result = inverse_fft(z, self.dims, half=self.is_half, size=[self.in_shape[d] for d in self.dims])
+        return result.to(x.dtype) if self.is_half else result
 
     def _adjoint_operator(self) -> LinearOperator:
         return self._of(self.spectrum.conj()) if self.spectrum.is_complex() else self
@@ -192,29 +201,44 @@ class FourierMultiplier(LinearOperator):
         multiple = identity_multiple(other)
         if multiple is None:
             return self._combined(other, torch.add)
-        is_complex = multiple.is_complex() if isinstance(multiple, torch.Tensor) else isinstance(multiple, complex)
-        return self._of(self._full() + multiple, half=False) if is_complex else self._of(self.spectrum + multiple)
+        return self._of(self._full() + multiple, False) if _is_complex(multiple) else self._of(self.spectrum + multiple)
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
-        is_complex = scalar.is_complex() if isinstance(scalar, torch.Tensor) else isinstance(scalar, complex)
-        return self._of(scalar * self._full(), half=False) if is_complex else self._of(scalar * self.spectrum)
+        return self._of(scalar * self._full(), False) if _is_complex(scalar) else self._of(scalar * self.spectrum)
 
     def _combined(
         self, other: LinearOperator, combine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     ) -> LinearOperator | None:
         if not isinstance(other, FourierMultiplier) or other.dims != self.dims:
             return None
-        if other.half == self.half:
-            return self._of(combine(self.spectrum, other.spectrum))
-        return self._of(combine(self._full(), other._full()), half=False)
+        half = self.is_half and other.is_half
+        mine, others = (A.spectrum if half else A._full() for A in (self, other))
+        if self.promote and not other.promote:
+            others = _in_precision_of(others, mine)
+        elif other.promote and not self.promote:
+            mine = _in_precision_of(mine, others)
+        return FourierMultiplier(combine(mine, others), self.in_shape, self.dims, half, self.promote or other.promote)
 
     def _of(self, spectrum: torch.Tensor, half: bool | None = None) -> FourierMultiplier:
-        return FourierMultiplier(spectrum, self.in_shape, self.dims, self.half if half is None else half)
+        half = self.is_half if half is None else half
+        return FourierMultiplier(spectrum, self.in_shape, self.dims, half, self.promote)
+
+    def subsampled(self, step: Sequence[int]) -> FourierMultiplier:
+        """``S A S.H`` for this operator A and ``S = Subsample(in_shape, step)``, where each step divides its dimension.
+
+        Frequencies that the coarse grid can't tell apart are averaged. All dimensions must be transformed ones.
+        """
+        spectrum = self._full().expand(self.in_shape)
+        for dim, s in enumerate(step):
+            spectrum = spectrum.unflatten(dim, (s, spectrum.shape[dim] // s)).mean(dim)
+        shape = spectrum.shape
+        spectrum = spectrum[..., : shape[-1] // 2 + 1] if self.half else spectrum
+        return FourierMultiplier(spectrum, shape, None, self.half, self.promote)
 
     def _full(self) -> torch.Tensor:
         """The spectrum at all frequencies: the half that was left out is S(-k) = conj(S(k))."""
         last = self.dims[-1]
-        if not self.half or self.spectrum.shape[last] == 1 != self.in_shape[last]:
+        if not self.is_half or self.spectrum.shape[last] == 1 != self.in_shape[last]:
             return self.spectrum
         omitted = (self.in_shape[last] - 1) // 2
         mirrored = self.spectrum.narrow(last, 1, omitted).conj().flip(last)
@@ -277,6 +301,16 @@ def on_real_and_imaginary(function: Callable[[torch.Tensor], torch.Tensor], x: t
 def squared_magnitude(z: torch.Tensor) -> torch.Tensor:
     """``|z|^2``, differentiable also at zero."""
     return z.real.square() + z.imag.square() if z.is_complex() else z.square()
+
+
+def _is_complex(scalar: Scalar) -> bool:
+    return scalar.is_complex() if isinstance(scalar, torch.Tensor) else isinstance(scalar, complex)
+
+
+def _in_precision_of(z: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """`z` in the precision of `other` (of 32 bits at least), real or complex as it is."""
+    precision = torch.promote_types(other.dtype.to_real(), torch.float32)
+    return z.to(precision.to_complex() if z.is_complex() else precision)
 
 
 def _resized(x: torch.Tensor, dims: Sequence[int], size: Sequence[int]) -> torch.Tensor:

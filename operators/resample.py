@@ -14,7 +14,7 @@ from typing import cast
 import torch
 
 from operators.basic import Identity
-from operators.checks import Shape, as_shape, check_finite, per_dimension
+from operators.checks import Shape, as_shape, check_choice, check_finite, per_dimension
 from operators.core import LinearOperator
 from operators.cosine import CosineDiagonal
 from operators.symmetric import StridedBlur, StridedFilter
@@ -122,7 +122,7 @@ class Downsample(LinearOperator):
     References
     ----------
     .. [1] R. Keys, "Cubic convolution interpolation for digital image processing", IEEE Trans. ASSP 29 (1981), eq. 15.
-    .. [2] Y. Jo et al., "Deep video super-resolution network using dynamic upsampling filters", CVPR 2018, sec. 4.
+    .. [2] Y. Jo et al., "Deep video super-resolution network using dynamic upsampling filters", CVPR 2018.
 
     Examples
     --------
@@ -141,13 +141,11 @@ class Downsample(LinearOperator):
         stages = self._named_stages(kernel) if isinstance(kernel, str) else [self._own_stage(kernel)]
         self.stages = cast(Sequence[LinearOperator], torch.nn.ModuleList(stages))
         full = tuple(m * f for m, f in zip(self.out_shape, factors, strict=True))
-        is_own_inverse = kernel == "bicubic" if isinstance(kernel, str) else False
-        # What upsamples for the direct inverse, if it is not this operator's own adjoint.
-        self.bicubic = None if is_own_inverse and full == shape else Downsample(full, factors)
+        # Whose adjoint is bicubic upsampling, for the direct inverse, if it is not this operator's own.
+        self.bicubic = None if self.kernel_name == "bicubic" and full == shape else Downsample(full, factors)
 
     def _named_stages(self, kernel: str) -> list[StridedFilter]:
-        if kernel not in _PROFILES:
-            raise ValueError(f"{self.name}: kernel takes one of {', '.join(_PROFILES)} or a tensor, got {kernel!r}")
+        check_choice(kernel, _PROFILES, self.name, "kernel (if not a tensor)")
         stages: list[StridedFilter] = []
         shape = self.in_shape
         for dim, f in enumerate(self.factor):
@@ -241,8 +239,7 @@ class Upsample(LinearOperator):
     def __init__(self, in_shape: Shape, factor: Shape, mode: str = "nearest") -> None:
         shape = as_shape(in_shape, self.name)
         factors = per_dimension(factor, len(shape), self.name, "factor")
-        if mode not in ("nearest", "bilinear", "bicubic"):
-            raise ValueError(f"{self.name}: mode takes nearest, bilinear or bicubic, got {mode!r}")
+        check_choice(mode, ("nearest", "bilinear", "bicubic"), self.name, "mode")
         large = tuple(n * f for n, f in zip(shape, factors, strict=True))
         super().__init__(shape, large)
         self.factor, self.mode = factors, mode

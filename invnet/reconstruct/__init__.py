@@ -2,5 +2,6 @@
 
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.direct import DirectInverse
+from invnet.reconstruct.map import MAP
 
-__all__ = ["DirectInverse", "Info", "Reconstructor"]
+__all__ = ["MAP", "DirectInverse", "Info", "Reconstructor"]

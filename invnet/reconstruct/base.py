@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import warnings
 
 import torch
 
 from invnet.physics import Physics
+from operators.solve import ConvergenceWarning
 
 __all__ = ["Info", "Reconstructor"]
 
@@ -92,7 +94,7 @@ class Reconstructor(torch.nn.Module, abc.ABC):
         image : torch.Tensor, shape (*batch, *in_shape)
             Finite.
         info : Info
-            If `return_info` is true.
+            If `return_info` is true. Without, iterations that ended too early give a `ConvergenceWarning`.
 
         Raises
         ------
@@ -108,7 +110,11 @@ class Reconstructor(torch.nn.Module, abc.ABC):
         physics.check_measurement(y)
         image, info = self._reconstruct(y, physics)
         self._check_result(image, y, physics)
-        return (image, info) if return_info else image
+        if return_info:
+            return image, info
+        if not info.converged:
+            warnings.warn(f"{self.name}: {info}; return_info tells more", ConvergenceWarning, stacklevel=4)
+        return image
 
     def _check_result(self, image: torch.Tensor, y: torch.Tensor, physics: Physics) -> None:
         batch = y.shape[: y.ndim - len(physics.operator.out_shape)]

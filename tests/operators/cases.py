@@ -94,6 +94,19 @@ CASES = {
         lambda: operators.Upsample((3, 4), (2, 3), mode="bilinear"),
         lambda: operators.Upsample((4, 5), 2, mode="bicubic"),
     ],
+    "Grayscale": [
+        lambda: operators.Grayscale((3, 4, 5)),
+        lambda: operators.Grayscale((3, 4), weights="bt709"),
+    ],
+    "ChannelMix": [
+        lambda: operators.ChannelMix(single(2, 3), (3, 4, 2)),
+        lambda: operators.ChannelMix(learnable(real(3, 2)), (2, 4)),
+        lambda: operators.ChannelMix(learnable(complex_(2, 2)), 2),
+    ],
+    "BayerMosaic": [
+        lambda: operators.BayerMosaic((3, 4, 6)),
+        lambda: operators.BayerMosaic((3, 5, 3), pattern="GBRG"),
+    ],
     "vstack": [
         lambda: operators.vstack([Diagonal(real(2, 3)), Mask(mask(2, 3))]),
         lambda: operators.vstack([Roll(4), Subsample(4, 2)]),

@@ -1,0 +1,7 @@
+"""Priors: what is known of images before any is measured, as ``R(x) = -log p(x)`` up to a constant."""
+
+from invnet.priors.base import AnalysisPrior, Prior
+from invnet.priors.total_variation import TotalVariation
+from invnet.priors.wavelet import Wavelet
+
+__all__ = ["AnalysisPrior", "Prior", "TotalVariation", "Wavelet"]

@@ -1,0 +1,77 @@
+"""Sparse wavelet coefficients."""
+
+from __future__ import annotations
+
+import torch
+
+import operators
+from invnet.priors.base import AnalysisPrior, shrunk
+from operators import LinearOperator, Mask
+
+__all__ = ["Wavelet"]
+
+
+class Wavelet(AnalysisPrior):
+    """The sum of the magnitudes of an orthogonal wavelet transform's detail coefficients.
+
+    The coefficients of the approximation, which hold the image's coarse brightness, are free. The proximal map is soft
+    thresholding [1]_. Of complex images the magnitudes of complex coefficients count.
+
+    Parameters
+    ----------
+    wavelet : str
+        An orthogonal one: "haar", "db4", "sym8", "coif3" ...
+    level : int, optional
+        Levels of the transform; by default as many as the image's size allows.
+    dims : int
+        How many trailing dimensions make up one image; all before them (channels, batch) are apart.
+
+    Raises
+    ------
+    ValueError
+        If the wavelet is unknown or not orthogonal (once an image is met, since its size decides the level).
+
+    References
+    ----------
+    .. [1] D. Donoho, "De-noising by soft-thresholding", IEEE Trans. Inf. Theory 41, 1995.
+
+    Examples
+    --------
+    >>> Wavelet("haar")(torch.ones(2, 8, 8))  # a constant image has no detail
+    tensor([0., 0.])
+    """
+
+    has_closed_prox = True
+
+    def __init__(self, wavelet: str = "db4", level: int | None = None, dims: int = 2) -> None:
+        super().__init__(dims)
+        self.wavelet = wavelet
+        self.level = level
+
+    def analysis(self, shape: tuple[int, ...]) -> LinearOperator:
+        """The detail coefficients of images of this shape, and zeros in place of the approximation's."""
+        W = self._transform(shape)
+        return Mask(W.is_detail) @ W
+
+    def magnitudes(self, z: torch.Tensor) -> torch.Tensor:
+        """The magnitude of each coefficient."""
+        return z.abs()
+
+    def shrink(self, z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+        """Coefficients made smaller by `threshold`."""
+        return shrunk(z, z.abs(), threshold)
+
+    def _prox(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        W = self._transform(tuple(x.shape[x.ndim - self.dims :]))
+        z = W(x)
+        return W.adjoint(torch.where(W.is_detail, self.shrink(z, step), z))
+
+    def _transform(self, shape: tuple[int, ...]) -> operators.Wavelet:
+        transform = operators.Wavelet(shape, self.wavelet, self.level)
+        if not transform.gram.is_identity:
+            raise ValueError(f"{self.name}: takes an orthogonal wavelet, got {self.wavelet!r}")
+        return transform
+
+    def extra_repr(self) -> str:
+        """The wavelet, level and dimensions."""
+        return f"{self.wavelet!r}, level={self.level}, dims={self.dims}"

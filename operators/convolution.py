@@ -1,0 +1,285 @@
+"""Convolution and correlation in one, two and three dimensions, with six paddings, directly or by Fourier transforms."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+from operators.basic import Subsample
+from operators.checks import Shape, as_shape, check_choice, check_finite, per_dimension
+from operators.convolution_cost import faster_method
+from operators.core import LinearOperator
+from operators.correlation import correlate, correlate_transposed, flipped
+from operators.fft_convolution import FourierPlan
+from operators.fourier import FourierMultiplier, on_real_and_imaginary, squared_magnitude
+from operators.kernel_spectrum import SpectrumCache, kernel_spectrum
+from operators.padding import PADDINGS, Margins, extend, fold, margins
+from operators.wiener import NOISE_TO_SIGNAL, wiener_inverse
+
+__all__ = ["Convolution", "check_kernel"]
+
+class Convolution(LinearOperator):
+    r"""Convolution of an image with a kernel: blur by a point-spread function, or any shift-invariant filter.
+
+    With kernel size K and centre ``c = K // 2`` along each dimension, for the paddings that keep the image's size,
+
+    - mode "convolution": ``y[i] = sum_j kernel[j] x[i + c - j]``, as `scipy.ndimage.convolve`;
+    - mode "correlation": ``y[i] = sum_j kernel[j] x[i - c + j]``, as `scipy.ndimage.correlate` and torch's ``conv2d``
+      (a complex kernel is not conjugated).
+
+    Parameters
+    ----------
+    kernel : torch.Tensor, shape (*kernel_size) or (C_out, C_in, *kernel_size)
+        Real or complex, in 1, 2 or 3 spatial dimensions. Learnable if an `nn.Parameter`.
+    in_shape : int or sequence of int
+        ``(*spatial)`` for a kernel without channels, which then acts on each channel of the batch alone;
+        ``(C_in, *spatial)`` for one with channels, and the result is ``(C_out, *out_spatial)``.
+    stride : int or sequence of int
+        Every stride-th output is kept, from the first; one number, or one for each spatial dimension.
+    padding : {"valid", "same", "full", "circular", "reflect", "replicate"}
+        How the image goes on beyond its borders.
+
+        - "valid": it does not; outputs are where the kernel lies within the image, ``N - K + 1`` of them.
+        - "same": by zeros, with as many outputs as inputs; `scipy.signal.convolve` with mode "same".
+        - "full": by zeros, with all outputs that may differ from zero, ``N + K - 1`` of them.
+        - "circular": periodically (`scipy.ndimage` calls it "wrap").
+        - "reflect": mirrored, without repeating the border (``d c b | a b c d | c b a``; "mirror" in `scipy.ndimage`).
+        - "replicate": by the value at the border ("nearest" in `scipy.ndimage`).
+
+        "same", "reflect" and "replicate" take kernels of odd size, which have a centre; "circular" takes any.
+    mode : {"convolution", "correlation"}
+    method : {"auto", "direct", "fft"}
+        "direct" sums the products (by torch's ``conv``), "fft" multiplies spectra, at a cost nearly independent of the
+        kernel's size. "auto" chooses, once, the one that is faster by a cost model that is fitted to measurements on a
+        CPU (and used on every device); the representation shows which.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the kernel is no floating-point or complex tensor, empty, not finite, or does not fit `in_shape`; if it is
+        even where an odd one is needed, or larger than the padding allows; if a stride is no positive integer; or if a
+        name is unknown.
+
+    Notes
+    -----
+    The adjoint is the exact transpose for every padding: what was taken from beyond a border is added back to where
+    it came from. Either method treats a complex image under a real kernel as two real images. 16-bit images are
+    transformed in 32 bits.
+
+    With "circular" padding and no channels `gram`, `norm` and `solve_normal` are exact and in closed form. With a stride
+    that divides the image's size, ``A A.H`` is circular on the coarse grid, and `solve_normal` is in closed form for a
+    positive damping [1]_. ``Subsample(A.out_shape, step) @ A`` is such a convolution, too.
+
+    `direct_inverse` is a Wiener filter with the constant noise-to-signal ratio ``0.01 |A|^2``: on the image's own period
+    for "circular" padding, and for the others, with a stride of 1, on a periodic continuation of the data. With
+    channels, or a stride and another padding, it is the general one: the adjoint at the image's scale.
+
+    References
+    ----------
+    .. [1] N. Zhao et al., "Fast single image super-resolution using a new analytical solution for l2-l2 problems",
+       IEEE Trans. Image Process. 25 (2016), theorem 1.
+
+    Examples
+    --------
+    >>> A = Convolution(torch.tensor([1.0, 2.0, 4.0]), in_shape=4, padding="same")
+    >>> A(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    tensor([1., 2., 4., 0.])
+    >>> A.H(torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    tensor([2., 1., 0., 0.])
+    >>> Convolution(torch.ones(31, 31) / 961, in_shape=(512, 512), padding="reflect")
+    Convolution((512, 512) -> (512, 512), kernel=(31, 31), padding=reflect, method=fft)
+    """
+
+    kernel: torch.Tensor
+
+    def __init__(
+        self,
+        kernel: torch.Tensor,
+        in_shape: Shape,
+        stride: Shape = 1,
+        padding: str = "valid",
+        mode: str = "convolution",
+        method: str = "auto",
+    ) -> None:
+        shape = as_shape(in_shape, self.name)
+        size = check_kernel(kernel, shape, self.name)
+        spatial, channels = shape[-len(size) :], tuple(kernel.shape[: -len(size)])
+        if channels and channels[1] != shape[0]:
+            raise ValueError(f"{self.name}: the kernel takes {channels[1]} channels, but in_shape {shape} has {shape[0]}")
+        check_choice(padding, PADDINGS, self.name, "padding")
+        check_choice(mode, ("convolution", "correlation"), self.name, "mode")
+        check_choice(method, ("auto", "direct", "fft"), self.name, "method")
+        _check_fit(size, spatial, padding, self.name)
+        strides = per_dimension(stride, len(size), self.name, "stride")
+        widths = margins(padding, mode, size)
+        plan = FourierPlan.of(spatial, size, widths, strides, padding)
+        outputs = tuple(-(-m // s) for m, s in zip(plan.outputs, strides, strict=True))
+        super().__init__(shape, (*channels[:1], *outputs))
+        self._register("kernel", kernel)
+        self.spatial, self.kernel_size, self.stride = spatial, size, strides
+        self.padding, self.mode, self.margins, self.plan = padding, mode, widths, plan
+        self.chooses_method = method == "auto"
+        if method == "auto":
+            method = faster_method(size, outputs, plan.grid, channels or (1, 1), kernel.dtype)
+        self.method = method
+        self._cache, self._transfer_cache = SpectrumCache(), SpectrumCache()
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether the kernel mixes channels, of which `in_shape` then has the number in front."""
+        return self.kernel.ndim > len(self.spatial)
+
+    # ---------------------------------------------------------------- the map and its adjoint
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        return self._on_images(self._convolved, x, self.in_shape, self.out_shape)
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        return self._on_images(self._transposed, y, self.out_shape, self.in_shape)
+
+    def _on_images(
+        self,
+        function: Callable[[torch.Tensor], torch.Tensor],
+        x: torch.Tensor,
+        given: tuple[int, ...],
+        wanted: tuple[int, ...],
+    ) -> torch.Tensor:
+        """Apply a function of ``(batch, channels, *spatial)``, in the type of the result, to any batch."""
+        if x.is_complex() and not self.kernel.is_complex():
+            return on_real_and_imaginary(lambda parts: self._on_images(function, parts, given, wanted), x)
+        batch = x.shape[: x.ndim - len(given)]
+        images = x.reshape(math.prod(batch), *given) if self.has_channels else x.reshape(math.prod(batch), 1, *given)
+        return function(images.to(torch.promote_types(x.dtype, self.kernel.dtype))).reshape(*batch, *wanted)
+
+    def _convolved(self, x: torch.Tensor) -> torch.Tensor:
+        if self.method == "fft":
+            return self.plan.forward(x, self._spectrum(x.dtype), not self.kernel.is_complex())
+        zeros, continued = self._split_margins()
+        return correlate(extend(x, continued, self.padding), self._weight(x.dtype), self.stride, zeros)
+
+    def _transposed(self, y: torch.Tensor) -> torch.Tensor:
+        if self.method == "fft":
+            return self.plan.adjoint(y, self._spectrum(y.dtype), not self.kernel.is_complex())
+        zeros, continued = self._split_margins()
+        size = [n + before + after for n, (before, after) in zip(self.spatial, continued, strict=True)]
+        x = correlate_transposed(y, self._weight(y.dtype).conj(), self.stride, zeros, size)
+        return fold(x, continued, self.padding)
+
+    def _split_margins(self) -> tuple[Margins, Margins]:
+        """The margins of zeros, and those that go on with the image."""
+        none = [(0, 0) for _ in self.margins]
+        return (self.margins, none) if self.padding in ("valid", "same", "full") else (none, self.margins)
+
+    def _weight(self, dtype: torch.dtype) -> torch.Tensor:
+        """The kernel as torch's ``conv`` takes it: for correlation, with channels."""
+        kernel = self.kernel if self.mode == "correlation" else flipped(self.kernel, len(self.spatial))
+        return (kernel if self.has_channels else kernel[None, None]).to(dtype)
+
+    def _spectrum(self, dtype: torch.dtype) -> torch.Tensor:
+        """The kernel's spectrum on the grid of the transforms."""
+        dtype = torch.promote_types(dtype, torch.float32)
+        return self._cache.get(self.kernel, dtype, lambda k: self._spectrum_on(self.plan.grid, self.plan.shifts, k))
+
+    def _spectrum_on(self, grid: Sequence[int], shifts: Sequence[int], kernel: torch.Tensor) -> torch.Tensor:
+        kernel = kernel if self.mode == "convolution" else flipped(kernel, len(grid))
+        return kernel_spectrum(kernel, grid, shifts, half=not kernel.is_complex())
+
+    def _transfer_function(self, grid: Sequence[int], kernel: torch.Tensor) -> torch.Tensor:
+        """The kernel's spectrum with its centre at the origin."""
+        shifts = [before - (k - 1) for (before, _), k in zip(self._centred_margins, self.kernel_size, strict=True)]
+        return self._spectrum_on(grid, shifts, kernel)
+
+    @property
+    def _centred_margins(self) -> Margins:
+        return margins("circular", self.mode, self.kernel_size)
+
+    # ---------------------------------------------------------------- structure
+
+    @property
+    def _is_multiplier(self) -> bool:
+        """Whether the convolution, before its stride, is a product of spectra on the image's own grid."""
+        return self.padding == "circular" and not self.has_channels
+
+    def _power_spectrum(self) -> FourierMultiplier:
+        """The gram without the stride."""
+        # From a spectrum in 64 bits, so that the gram is as exact as the operator on images of any precision.
+        dtype = torch.promote_types(self.kernel.dtype, torch.float64)
+        spectrum = self._transfer_cache.get(self.kernel, dtype, lambda k: self._transfer_function(self.spatial, k))
+        return FourierMultiplier(
+            squared_magnitude(spectrum),
+            self.spatial,
+            half=not self.kernel.is_complex(),
+            promote=self.kernel.dtype == dtype,
+        )
+
+    def _gram(self) -> LinearOperator:
+        if self._is_multiplier and all(s == 1 for s in self.stride):
+            return self._power_spectrum()
+        return super()._gram()
+
+    def _cogram(self) -> LinearOperator:
+        divides = all(n % s == 0 for n, s in zip(self.spatial, self.stride, strict=True))
+        return self._power_spectrum().subsampled(self.stride) if self._is_multiplier and divides else super()._cogram()
+
+    def _norm(self) -> torch.Tensor:
+        cogram = self._cogram()
+        return cogram.norm().sqrt() if isinstance(cogram, FourierMultiplier) else super()._norm()
+
+    def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
+        if isinstance(self._cogram(), FourierMultiplier):
+            return self.solve_normal(self.adjoint(y), NOISE_TO_SIGNAL * self.norm().detach() ** 2)
+        if self.has_channels or any(s > 1 for s in self.stride):
+            return super()._direct_inverse(y)
+        pairs = zip(self._centred_margins, self.margins, strict=True)
+        missing = [(b - before, a - after) for (b, a), (before, after) in pairs]
+        transfer = functools.partial(self._transfer_function, kernel=self.kernel)
+        return wiener_inverse(y, transfer, self.spatial, self.kernel_size, missing)
+
+    def _composed_into(self, outer: LinearOperator) -> LinearOperator | None:
+        if not isinstance(outer, Subsample) or (self.has_channels and outer.step[0] > 1):
+            return None
+        steps = outer.step[-len(self.stride) :]
+        strides = [s * t for s, t in zip(self.stride, steps, strict=True)]
+        method = "auto" if self.chooses_method else self.method
+        return Convolution(self.kernel, self.in_shape, strides, self.padding, self.mode, method)
+
+    def extra_repr(self) -> str:
+        """The kernel's size, what is not default, and the method."""
+        parts = [f"kernel={tuple(self.kernel.shape)}"]
+        parts += [f"stride={self.stride}"] if any(s > 1 for s in self.stride) else []
+        parts += [f"padding={self.padding}"]
+        parts += [f"mode={self.mode}"] if self.mode != "convolution" else []
+        return ", ".join([*parts, f"method={self.method}"])
+
+
+def check_kernel(kernel: torch.Tensor, shape: tuple[int, ...], owner: str) -> tuple[int, ...]:
+    """Return the spatial size of a kernel for images of `shape`: without channels, or with two dimensions of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no floating-point or complex tensor, empty, not finite, or of a wrong number of dimensions.
+    """
+    check_finite(kernel, owner, "kernel")
+    dims = kernel.ndim if kernel.ndim == len(shape) else kernel.ndim - 2
+    if kernel.ndim not in (len(shape), len(shape) + 1) or not 1 <= dims <= 3:
+        raise ValueError(
+            f"{owner}: takes a kernel of 1 to 3 dimensions for an in_shape of as many, or with two channel dimensions "
+            f"for an in_shape (channels, *spatial); got kernel {tuple(kernel.shape)} for in_shape {shape}"
+        )
+    if kernel.numel() == 0:
+        raise ValueError(f"{owner}: the kernel is empty, of shape {tuple(kernel.shape)}")
+    return tuple(kernel.shape[-dims:])
+
+
+def _check_fit(kernel_size: Sequence[int], spatial: Sequence[int], padding: str, owner: str) -> None:
+    sizes = f"got a kernel of {tuple(kernel_size)} for an image of {tuple(spatial)}"
+    if padding in ("same", "reflect", "replicate") and any(k % 2 == 0 for k in kernel_size):
+        raise ValueError(f"{owner}: padding {padding!r} takes a kernel of odd size, {sizes}")
+    if padding in ("valid", "circular") and any(k > n for k, n in zip(kernel_size, spatial, strict=True)):
+        raise ValueError(f"{owner}: padding {padding!r} takes a kernel no larger than the image, {sizes}")
+    if padding == "reflect" and any(k // 2 >= n for k, n in zip(kernel_size, spatial, strict=True)):
+        raise ValueError(f"{owner}: padding 'reflect' takes a kernel of less than twice the image's size, {sizes}")

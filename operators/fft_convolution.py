@@ -1,0 +1,106 @@
+"""Convolution as a product of spectra: which periodic grid it takes, and how images come onto it and off it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+
+from operators.fourier import fft, inverse_fft
+from operators.kernel_spectrum import fast_length, is_fast_length
+from operators.padding import Margins, extend, fold
+
+__all__ = ["FourierPlan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FourierPlan:
+    """How a padded, strided convolution is computed on a periodic grid by one transform pair.
+
+    Attributes
+    ----------
+    spatial : tuple of int
+        The image's size.
+    grid : tuple of int
+        The transforms' size: no larger than needed, and of fast lengths.
+    extended : sequence of (int, int)
+        How far the image is continued before and after each dimension, beyond what the grid's own zeros or periods do.
+    shifts : tuple of int
+        By how much the kernel is moved on the grid, so that the first output is at index 0.
+    outputs : tuple of int
+        How many outputs there are on the grid along each dimension, before the stride.
+    stride : tuple of int
+    padding : str
+    """
+
+    spatial: tuple[int, ...]
+    grid: tuple[int, ...]
+    extended: Margins
+    shifts: tuple[int, ...]
+    outputs: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: str
+
+    @classmethod
+    def of(
+        cls,
+        spatial: Sequence[int],
+        kernel_size: Sequence[int],
+        widths: Margins,
+        stride: Sequence[int],
+        padding: str,
+    ) -> FourierPlan:
+        """Plan the convolution of images with the given margins (see `operators.padding.margins`)."""
+        outputs = [n + b + a - k + 1 for n, k, (b, a) in zip(spatial, kernel_size, widths, strict=True)]
+        grid, extended, shifts = [], [], []
+        for n, k, m, (before, after) in zip(spatial, kernel_size, outputs, widths, strict=True):
+            if padding in ("valid", "same", "full"):
+                # What wraps around may only reach outputs that are not kept, so the kernel's whole width is not needed.
+                length, margin = fast_length(max(n + max(before, after), m, k)), (0, 0)
+            elif padding == "circular" and _is_cheap_period(n, k):
+                length, margin = n, (0, 0)
+            else:
+                length, margin = fast_length(n + before + after), (before, after)
+            grid.append(length)
+            extended.append(margin)
+            shifts.append(before - margin[0] - (k - 1))
+        return cls(tuple(spatial), tuple(grid), extended, tuple(shifts), tuple(outputs), tuple(stride), padding)
+
+    def forward(self, x: torch.Tensor, spectrum: torch.Tensor, half: bool) -> torch.Tensor:
+        """Convolve images of shape ``(batch, channels, *spatial)``.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+        spectrum : torch.Tensor, shape (*grid) or (C_out, C_in, *grid)
+            Of the kernel, moved by `shifts`.
+        half : bool
+            Whether the spectrum is the half that belongs to a real kernel.
+        """
+        return self._filtered(extend(x, self.extended, self.padding), spectrum, "oi...,bi...->bo...", half)[self._kept]
+
+    def adjoint(self, y: torch.Tensor, spectrum: torch.Tensor, half: bool) -> torch.Tensor:
+        """Apply the exact adjoint of `forward`."""
+        if any(s > 1 for s in self.stride):
+            dense = y.new_zeros((*y.shape[:2], *self.outputs))
+            dense[self._kept] = y
+            y = dense
+        x = self._filtered(y, spectrum.conj(), "oi...,bo...->bi...", half)
+        size = [n + before + after for n, (before, after) in zip(self.spatial, self.extended, strict=True)]
+        return fold(x[(..., *(slice(n) for n in size))], self.extended, self.padding)
+
+    @property
+    def _kept(self) -> tuple:
+        return (..., *(slice(0, m, s) for m, s in zip(self.outputs, self.stride, strict=True)))
+
+    def _filtered(self, x: torch.Tensor, spectrum: torch.Tensor, channels: str, half: bool) -> torch.Tensor:
+        dims = tuple(range(-len(self.grid), 0))
+        z = fft(x, dims, half=half, size=self.grid)
+        z = z * spectrum if spectrum.ndim == len(dims) else torch.einsum(channels, spectrum, z)
+        return inverse_fft(z, dims, half=half, size=self.grid).to(x.dtype)
+
+
+def _is_cheap_period(n: int, kernel_size: int) -> bool:
+    """Whether transforms of length n are faster than those of a longer length that is a fast one."""
+    return is_fast_length(n) or fast_length(n + kernel_size - 1) > 1.25 * n
