@@ -2,16 +2,21 @@
 
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
+from operators.convolution import Convolution
 from operators.core import LinearOperator, normalize
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
+from operators.matrix import Matrix
 from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
+from operators.transposed_convolution import TransposedConvolution
+from operators.wavelet import Wavelet
 
 __all__ = [
     "AveragePool",
     "BayerMosaic",
     "ChannelMix",
+    "Convolution",
     "Diagonal",
     "Downsample",
     "FiniteDifference",
@@ -20,9 +25,12 @@ __all__ = [
     "Identity",
     "LinearOperator",
     "Mask",
+    "Matrix",
     "RealToComplex",
     "Subsample",
+    "TransposedConvolution",
     "Upsample",
+    "Wavelet",
     "Zero",
     "block_diag",
     "from_function",

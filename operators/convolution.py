@@ -1,10 +1,9 @@
-"""Convolution and correlation in one, two and three dimensions, with six paddings, directly or by Fourier transforms."""
+"""Convolution and correlation in one to three dimensions, with six paddings, directly or by Fourier transforms."""
 
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -12,14 +11,16 @@ from operators.basic import Subsample
 from operators.checks import Shape, as_shape, check_choice, check_finite, per_dimension
 from operators.convolution_cost import faster_method
 from operators.core import LinearOperator
-from operators.correlation import correlate, correlate_transposed, flipped
+from operators.correlation import correlate, correlate_transposed, flipped, on_images
 from operators.fft_convolution import FourierPlan
-from operators.fourier import FourierMultiplier, on_real_and_imaginary, squared_magnitude
+from operators.fourier import squared_magnitude
+from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_spectrum import SpectrumCache, kernel_spectrum
 from operators.padding import PADDINGS, Margins, extend, fold, margins
 from operators.wiener import NOISE_TO_SIGNAL, wiener_inverse
 
 __all__ = ["Convolution", "check_kernel"]
+
 
 class Convolution(LinearOperator):
     r"""Convolution of an image with a kernel: blur by a point-spread function, or any shift-invariant filter.
@@ -69,13 +70,13 @@ class Convolution(LinearOperator):
     it came from. Either method treats a complex image under a real kernel as two real images. 16-bit images are
     transformed in 32 bits.
 
-    With "circular" padding and no channels `gram`, `norm` and `solve_normal` are exact and in closed form. With a stride
-    that divides the image's size, ``A A.H`` is circular on the coarse grid, and `solve_normal` is in closed form for a
-    positive damping [1]_. ``Subsample(A.out_shape, step) @ A`` is such a convolution, too.
+    With "circular" padding and no channels `gram`, `norm` and `solve_normal` are exact and in closed form. If it has a
+    stride that divides the image's size, ``A A.H`` is circular on the coarse grid, `norm` is exact, and `solve_normal`
+    in closed form for a positive damping [1]_. ``Subsample(A.out_shape, step) @ A`` is such a convolution, too.
 
-    `direct_inverse` is a Wiener filter with the constant noise-to-signal ratio ``0.01 |A|^2``: on the image's own period
-    for "circular" padding, and for the others, with a stride of 1, on a periodic continuation of the data. With
-    channels, or a stride and another padding, it is the general one: the adjoint at the image's scale.
+    `direct_inverse` is a Wiener filter with the constant noise-to-signal ratio ``0.01 |A|^2``: on the image's own
+    period where `norm` is exact, and for the other paddings, with a stride of 1 and no channels, on a periodic
+    continuation of the data. Otherwise it is the general one: the adjoint at the image's scale.
 
     References
     ----------
@@ -88,7 +89,7 @@ class Convolution(LinearOperator):
     >>> A(torch.tensor([0.0, 1.0, 0.0, 0.0]))
     tensor([1., 2., 4., 0.])
     >>> A.H(torch.tensor([0.0, 1.0, 0.0, 0.0]))
-    tensor([2., 1., 0., 0.])
+    tensor([4., 2., 1., 0.])
     >>> Convolution(torch.ones(31, 31) / 961, in_shape=(512, 512), padding="reflect")
     Convolution((512, 512) -> (512, 512), kernel=(31, 31), padding=reflect, method=fft)
     """
@@ -108,7 +109,9 @@ class Convolution(LinearOperator):
         size = check_kernel(kernel, shape, self.name)
         spatial, channels = shape[-len(size) :], tuple(kernel.shape[: -len(size)])
         if channels and channels[1] != shape[0]:
-            raise ValueError(f"{self.name}: the kernel takes {channels[1]} channels, but in_shape {shape} has {shape[0]}")
+            raise ValueError(
+                f"{self.name}: the kernel takes {channels[1]} channels, but in_shape {shape} has {shape[0]}"
+            )
         check_choice(padding, PADDINGS, self.name, "padding")
         check_choice(mode, ("convolution", "correlation"), self.name, "mode")
         check_choice(method, ("auto", "direct", "fft"), self.name, "method")
@@ -121,62 +124,42 @@ class Convolution(LinearOperator):
         self._register("kernel", kernel)
         self.spatial, self.kernel_size, self.stride = spatial, size, strides
         self.padding, self.mode, self.margins, self.plan = padding, mode, widths, plan
+        self.has_channels = bool(channels)
+        # The margins are zeros, which torch's ``conv`` adds itself, or go on with the image in another way.
+        none = [(0, 0) for _ in size]
+        self._zeros, self._continued = (widths, none) if padding in ("valid", "same", "full") else (none, widths)
         self.chooses_method = method == "auto"
         if method == "auto":
             method = faster_method(size, outputs, plan.grid, channels or (1, 1), kernel.dtype)
         self.method = method
         self._cache, self._transfer_cache = SpectrumCache(), SpectrumCache()
 
-    @property
-    def has_channels(self) -> bool:
-        """Whether the kernel mixes channels, of which `in_shape` then has the number in front."""
-        return self.kernel.ndim > len(self.spatial)
-
     # ---------------------------------------------------------------- the map and its adjoint
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return self._on_images(self._convolved, x, self.in_shape, self.out_shape)
+        return on_images(self._convolved, x, self.kernel, self.in_shape, self.out_shape)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self._on_images(self._transposed, y, self.out_shape, self.in_shape)
-
-    def _on_images(
-        self,
-        function: Callable[[torch.Tensor], torch.Tensor],
-        x: torch.Tensor,
-        given: tuple[int, ...],
-        wanted: tuple[int, ...],
-    ) -> torch.Tensor:
-        """Apply a function of ``(batch, channels, *spatial)``, in the type of the result, to any batch."""
-        if x.is_complex() and not self.kernel.is_complex():
-            return on_real_and_imaginary(lambda parts: self._on_images(function, parts, given, wanted), x)
-        batch = x.shape[: x.ndim - len(given)]
-        images = x.reshape(math.prod(batch), *given) if self.has_channels else x.reshape(math.prod(batch), 1, *given)
-        return function(images.to(torch.promote_types(x.dtype, self.kernel.dtype))).reshape(*batch, *wanted)
+        return on_images(self._transposed, y, self.kernel, self.out_shape, self.in_shape)
 
     def _convolved(self, x: torch.Tensor) -> torch.Tensor:
         if self.method == "fft":
             return self.plan.forward(x, self._spectrum(x.dtype), not self.kernel.is_complex())
-        zeros, continued = self._split_margins()
-        return correlate(extend(x, continued, self.padding), self._weight(x.dtype), self.stride, zeros)
+        x = extend(x, self._continued, self.padding)
+        return correlate(x, self._weight(x.dtype), self.stride, self._zeros)
 
     def _transposed(self, y: torch.Tensor) -> torch.Tensor:
         if self.method == "fft":
             return self.plan.adjoint(y, self._spectrum(y.dtype), not self.kernel.is_complex())
-        zeros, continued = self._split_margins()
-        size = [n + before + after for n, (before, after) in zip(self.spatial, continued, strict=True)]
-        x = correlate_transposed(y, self._weight(y.dtype).conj(), self.stride, zeros, size)
-        return fold(x, continued, self.padding)
-
-    def _split_margins(self) -> tuple[Margins, Margins]:
-        """The margins of zeros, and those that go on with the image."""
-        none = [(0, 0) for _ in self.margins]
-        return (self.margins, none) if self.padding in ("valid", "same", "full") else (none, self.margins)
+        size = [n + before + after for n, (before, after) in zip(self.spatial, self._continued, strict=True)]
+        x = correlate_transposed(y, self._weight(y.dtype).conj(), self.stride, self._zeros, size)
+        return fold(x, self._continued, self.padding)
 
     def _weight(self, dtype: torch.dtype) -> torch.Tensor:
         """The kernel as torch's ``conv`` takes it: for correlation, with channels."""
-        kernel = self.kernel if self.mode == "correlation" else flipped(self.kernel, len(self.spatial))
-        return (kernel if self.has_channels else kernel[None, None]).to(dtype)
+        kernel = self.kernel.to(dtype)
+        kernel = kernel if self.mode == "correlation" else flipped(kernel, len(self.spatial))
+        return kernel if self.has_channels else kernel.view(1, 1, *self.kernel_size)
 
     def _spectrum(self, dtype: torch.dtype) -> torch.Tensor:
         """The kernel's spectrum on the grid of the transforms."""

@@ -7,7 +7,7 @@ import torch
 from operators.checks import Shape, as_shape
 from operators.core import LinearOperator
 from operators.cosine import CosineDiagonal
-from operators.fourier import FourierMultiplier
+from operators.fourier_multiplier import FourierMultiplier
 
 __all__ = ["FiniteDifference"]
 
@@ -80,7 +80,8 @@ class FiniteDifference(LinearOperator):
     def _gram(self) -> LinearOperator:
         if self.boundary == "circular":
             spectrum = self._laplacian(period=2 * torch.pi)
-            return FourierMultiplier(spectrum[..., : self.in_shape[-1] // 2 + 1], self.in_shape, half=True)
+            half = spectrum[..., : self.in_shape[-1] // 2 + 1]
+            return FourierMultiplier(half, self.in_shape, half=True, promote=False)
         return CosineDiagonal(self._laplacian(period=torch.pi))
 
     def _laplacian(self, period: float) -> torch.Tensor:

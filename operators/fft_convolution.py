@@ -88,17 +88,22 @@ class FourierPlan:
             y = dense
         x = self._filtered(y, spectrum.conj(), "oi...,bo...->bi...", half)
         size = [n + before + after for n, (before, after) in zip(self.spatial, self.extended, strict=True)]
-        return fold(x[(..., *(slice(n) for n in size))], self.extended, self.padding)
+        return fold(x[_first(size)], self.extended, self.padding)
 
     @property
     def _kept(self) -> tuple:
-        return (..., *(slice(0, m, s) for m, s in zip(self.outputs, self.stride, strict=True)))
+        return _first(self.outputs, self.stride)
 
     def _filtered(self, x: torch.Tensor, spectrum: torch.Tensor, channels: str, half: bool) -> torch.Tensor:
         dims = tuple(range(-len(self.grid), 0))
         z = fft(x, dims, half=half, size=self.grid)
         z = z * spectrum if spectrum.ndim == len(dims) else torch.einsum(channels, spectrum, z)
         return inverse_fft(z, dims, half=half, size=self.grid).to(x.dtype)
+
+
+def _first(size: Sequence[int], step: Sequence[int] | None = None) -> tuple:
+    """The index of the first entries of the trailing dimensions, or of every step-th among them."""
+    return (..., *(slice(0, n, s) for n, s in zip(size, step or [1] * len(size), strict=True)))
 
 
 def _is_cheap_period(n: int, kernel_size: int) -> bool:

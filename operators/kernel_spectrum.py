@@ -25,7 +25,7 @@ def is_fast_length(n: int) -> bool:
 def fast_length(n: int) -> int:
     """The smallest fast length of at least `n`.
 
-    Other lengths take 1.5 to 5 times as long, with MKL, pocketfft and cuFFT alike; odd ones have no fast real transform.
+    Others take 1.5 to 5 times as long with MKL; pocketfft and cuFFT prefer the same. Odd ones have no fast real one.
     """
     while not is_fast_length(n):
         n += 1

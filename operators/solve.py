@@ -633,7 +633,7 @@ def _ritz_vector(
 
 def over_batch(values: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Values of shape ``batch``, with a dimension of size one for each of `shape`, to multiply ``(*batch, *shape)``."""
-    return values.reshape(*values.shape, *(1 for _ in shape))
+    return values.reshape((*values.shape, *(1 for _ in shape)))
 
 
 def as_damping(
@@ -727,7 +727,7 @@ def _dot(u: torch.Tensor, v: torch.Tensor, dims: int) -> torch.Tensor:
 
 def _normalized(x: torch.Tensor, dims: int) -> tuple[torch.Tensor, torch.Tensor]:
     size = _dot(x, x, dims).sqrt()
-    return _ratio(x, size.reshape(*size.shape, *(1 for _ in range(dims)))), size
+    return _ratio(x, size.reshape((*size.shape, *(1 for _ in range(dims))))), size
 
 
 def _ratio(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from operators.fourier import FourierMultiplier, squared_magnitude
+from operators.fourier import squared_magnitude
+from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_spectrum import fast_length
 from operators.padding import Margins, extend
 

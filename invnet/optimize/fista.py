@@ -6,23 +6,26 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.optimize.progress import Progress
+from invnet.optimize.progress import Progress, dot, norm
 from operators.solve import over_batch
 
 __all__ = ["fista"]
 
 Map = Callable[[torch.Tensor], torch.Tensor]
+Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def fista(
     x: torch.Tensor,
     gradient: Map,
-    prox: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    prox: Prox,
     lipschitz: torch.Tensor,
     progress: Progress,
     value: Map | None = None,
 ) -> torch.Tensor:
     """Minimise ``f(x) + R(x)`` for a smooth f, by FISTA [1]_ with adaptive restart [2]_.
+
+    The residual is the length of the proximal-gradient step, relative to the image's norm: zero at a minimum only.
 
     Parameters
     ----------
@@ -32,7 +35,7 @@ def fista(
         Of f.
     prox : callable
         ``prox(x, step)`` of R, with a step of shape batch.
-    lipschitz : torch.Tensor, shape batch
+    lipschitz : torch.Tensor, shape (*batch)
         Lipschitz constant of the gradient; with `value`, a first guess.
     progress : Progress
         Decides when each sample is done.
@@ -45,8 +48,8 @@ def fista(
 
     References
     ----------
-    .. [1] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems",
-       SIAM J. Imaging Sci. 2, 2009.
+    .. [1] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems", SIAM
+       J. Imaging Sci. 2, 2009.
     .. [2] B. O'Donoghue and E. Candès, "Adaptive restart for accelerated gradient schemes", Found. Comput. Math. 15,
        2015: restart by the gradient's sign.
 
@@ -57,52 +60,44 @@ def fista(
     >>> fista(torch.zeros(2), lambda x: x - torch.tensor([2.0, 0.1]), soft, torch.tensor(1.0), progress)
     tensor([1.5000, 0.0000])
     """
-    shape = tuple(x.shape[x.ndim - progress.image_dims :])
-    lipschitz = lipschitz.expand(x.shape[: x.ndim - len(shape)]).clone()
-    extrapolated, momentum = x, torch.ones_like(lipschitz)
+    batch = x.ndim - progress.image_dims
+    shape = tuple(x.shape[batch:])
+    last = ahead = x
+    momentum = torch.ones_like(lipschitz)
     for _ in progress.steps():
-        slope = gradient(extrapolated)
+        slope = gradient(ahead)
         if value is not None:
-            lipschitz = _backtracked(value, prox, extrapolated, slope, lipschitz)
-        new = progress.advance(x, _proximal_step(prox, extrapolated, slope, lipschitz))
+            lipschitz = _backtracked(value, prox, ahead, slope, lipschitz)
+        new = _proximal_step(prox, ahead, slope, lipschitz)
+        if progress.due:
+            tiny = torch.finfo(new.real.dtype).tiny
+            x = progress.record(x, new, norm(new - ahead, batch) / norm(new, batch).clamp_min(tiny))
         # The momentum goes back to one where it points uphill.
-        uphill = _dot(extrapolated - new, new - x, len(shape)) > 0
-        next_momentum = torch.where(uphill, 1.0, 0.5 * (1 + (1 + 4 * momentum**2).sqrt()))
-        weight = torch.where(uphill, 0.0, (momentum - 1) / next_momentum)
-        extrapolated = new + over_batch(weight, shape) * (new - x)
-        x, momentum = new, next_momentum
+        uphill = dot(ahead - new, new - last, batch) > 0
+        grown = 0.5 * (1 + (1 + 4 * momentum**2).sqrt())
+        weight = torch.where(uphill, 0.0, (momentum - 1) / grown)
+        momentum = torch.where(uphill, 1.0, grown)
+        ahead = new + over_batch(weight, shape) * (new - last)
+        last = new
     return x
 
 
-def _proximal_step(
-    prox: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    x: torch.Tensor,
-    slope: torch.Tensor,
-    lipschitz: torch.Tensor,
-) -> torch.Tensor:
-    shape = tuple(x.shape[lipschitz.ndim :])
-    return prox(x - slope / over_batch(lipschitz, shape), 1 / lipschitz)
+def _proximal_step(prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
+    return prox(x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :])), 1 / lipschitz)
 
 
 def _backtracked(
-    value: Map,
-    prox: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    x: torch.Tensor,
-    slope: torch.Tensor,
-    lipschitz: torch.Tensor,
+    value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor
 ) -> torch.Tensor:
-    """The constants for which the quadratic upper bound holds at the next iterate: each doubled as often as needed."""
-    dims = x.ndim - lipschitz.ndim
+    """Constants for which the quadratic upper bound holds at the next iterate: each doubled as often as needed."""
+    batch = lipschitz.ndim
     lipschitz, start = 0.9 * lipschitz, value(x)
+    rounding = 10 * torch.finfo(start.dtype).eps
     for _ in range(60):
         step = _proximal_step(prox, x, slope, lipschitz) - x
-        bound = start + _dot(slope, step, dims) + 0.5 * lipschitz * _dot(step, step, dims)
-        too_low = ~(value(x + step) <= bound + 1e-6 * bound.abs())
+        bound = start + dot(slope, step, batch) + 0.5 * lipschitz * norm(step, batch) ** 2
+        too_low = ~(value(x + step) <= bound + rounding * start.abs())
         if not bool(too_low.any()):
             break
         lipschitz = torch.where(too_low, 2 * lipschitz, lipschitz)
     return lipschitz
-
-
-def _dot(u: torch.Tensor, v: torch.Tensor, dims: int) -> torch.Tensor:
-    return (u.conj() * v).real.flatten(u.ndim - dims).sum(-1)

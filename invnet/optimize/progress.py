@@ -1,8 +1,7 @@
-"""What an iteration keeps account of: which samples are done, the objective, and the bar that the user sees."""
+"""What an iteration keeps account of: which samples are done, the histories, and the bar that the user sees."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,11 +9,14 @@ from tqdm import tqdm
 
 from operators.solve import over_batch
 
-__all__ = ["Progress", "relative_change"]
+__all__ = ["Progress", "dot", "norm"]
 
 
 class Progress:
     """Stops each sample of a batch for itself, and keeps the histories.
+
+    A solver iterates over `steps`, and hands its images to `record` whenever they are `due`: at every tenth iteration and
+    the last. A sample that is done keeps its image, whatever the others still do.
 
     Parameters
     ----------
@@ -23,12 +25,22 @@ class Progress:
     objective : callable
         The objective of each sample at an image.
     tol : float
-        A sample is done when its image changes by less than this, relative to its norm, in an iteration.
+        A sample is done when its residual, which the solver defines, is at most this.
     max_iter : int
+        Iterations at most.
     every : int
-        The objective is evaluated once in as many iterations.
+        Iterations from one record to the next.
     title : str, optional
         Of a progress bar; none is shown without.
+
+    Attributes
+    ----------
+    converged : torch.Tensor, shape (*batch), boolean
+        Which samples are done.
+    iterations : int
+        Iterations so far.
+    objectives, residuals : list of torch.Tensor, shape (*batch)
+        As recorded.
     """
 
     def __init__(
@@ -40,51 +52,55 @@ class Progress:
         every: int = 10,
         title: str | None = None,
     ) -> None:
-        self.image_dims, self.objective, self.tol, self.max_iter, self.every = (
-            image_dims,
-            objective,
-            tol,
-            max_iter,
-            every,
-        )
-        self.title = title
-        self.iterations = torch.zeros((), dtype=torch.int64)
-        self.active = torch.ones((), dtype=torch.bool)
+        self.image_dims, self.objective, self.title = image_dims, objective, title
+        self.tol, self.max_iter, self.every = tol, max_iter, every
+        self.iterations = 0
+        self.converged = torch.zeros((), dtype=torch.bool)
         self.objectives: list[torch.Tensor] = []
-        self.changes: list[torch.Tensor] = []
+        self.residuals: list[torch.Tensor] = []
 
     def steps(self) -> Iterator[int]:
-        """The numbers of the iterations, until every sample is done."""
+        """The iterations' numbers, from 1, until every sample is done."""
         with tqdm(total=self.max_iter, desc=self.title, disable=self.title is None, leave=False) as bar:
-            for step in range(self.max_iter):
-                if not bool(self.active.any()):
-                    break
-                yield step
+            while self.iterations < self.max_iter and not bool(self.converged.all()):
+                self.iterations += 1
+                yield self.iterations
                 bar.update()
 
-    def advance(self, old: torch.Tensor, new: torch.Tensor, *unrest: torch.Tensor) -> torch.Tensor:
-        """The images to go on with: `new`, but `old` for samples that were done before.
-
-        A sample is done when its relative change, and all that is given as `unrest`, is at most `tol`.
-        """
-        shape = tuple(old.shape[old.ndim - self.image_dims :])
-        active = self.active.to(old.device).expand(old.shape[: old.ndim - self.image_dims])
-        kept = torch.where(over_batch(active, shape), new, old)
-        change = functools.reduce(torch.maximum, unrest, relative_change(old, new, self.image_dims))
-        self.changes.append(change)
-        self.iterations = self.iterations.to(old.device) + active
-        if (len(self.changes) - 1) % self.every == 0:
-            self.objectives.append(self.objective(kept))
-        self.active = active & ~(change <= self.tol)
-        return kept
-
     @property
-    def converged(self) -> torch.Tensor:
-        """Which samples are done."""
-        return ~self.active
+    def due(self) -> bool:
+        """Whether this iteration is one to record."""
+        return self.iterations % self.every == 0 or self.iterations == self.max_iter
+
+    def record(self, image: torch.Tensor, new: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        """Take account of an iteration.
+
+        Parameters
+        ----------
+        image, new : torch.Tensor, shape (*batch, *image)
+            The image recorded before, and the present one.
+        residual : torch.Tensor, shape (*batch)
+
+        Returns
+        -------
+        torch.Tensor, shape (*batch, *image)
+            The new image of each sample that was not done before.
+        """
+        shape = tuple(image.shape[image.ndim - self.image_dims :])
+        done = self.converged.to(image.device).expand(residual.shape)
+        image = torch.where(over_batch(done, shape), image, new)
+        self.objectives.append(self.objective(image))
+        self.residuals.append(torch.where(done, self.residuals[-1], residual) if self.residuals else residual)
+        self.converged = done | (residual <= self.tol)
+        return image
 
 
-def relative_change(old: torch.Tensor, new: torch.Tensor, dims: int) -> torch.Tensor:
-    """The norm of ``new - old`` relative to that of `new`, of each sample of `dims` trailing dimensions."""
-    change, size = (torch.linalg.vector_norm(t.flatten(t.ndim - dims), dim=-1) for t in (new - old, new))
-    return change / size.clamp_min(torch.finfo(size.dtype).tiny)
+def norm(x: torch.Tensor, batch: int) -> torch.Tensor:
+    """The Euclidean norm of each sample, over all but the first `batch` dimensions."""
+    return torch.linalg.vector_norm(x, dim=tuple(range(batch, x.ndim))) if x.ndim > batch else x.abs()
+
+
+def dot(u: torch.Tensor, v: torch.Tensor, batch: int) -> torch.Tensor:
+    """The real part of the inner product of each sample, over all but the first `batch` dimensions."""
+    product = (u.conj() * v).real
+    return product.sum(dim=tuple(range(batch, u.ndim))) if u.ndim > batch else product

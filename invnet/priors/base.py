@@ -6,8 +6,9 @@ import abc
 
 import torch
 
+from invnet.optimize.dual_prox import dual_prox, shortened
 from operators import LinearOperator
-from operators.solve import over_batch
+from operators.checks import check_positive_int, check_tensor
 
 __all__ = ["AnalysisPrior", "Prior"]
 
@@ -16,7 +17,7 @@ class Prior(torch.nn.Module, abc.ABC):
     """A penalty R on images, by its value and its proximal map.
 
     A prior acts on the trailing `dims` dimensions of an image; all before them (channels, frames, batch) are apart.
-    A new prior writes `_value` and `_prox`.
+    A new prior writes `_value` and `_prox`; one of the form ``sum_g |(K x)_g|`` is an `AnalysisPrior`.
 
     Parameters
     ----------
@@ -25,8 +26,8 @@ class Prior(torch.nn.Module, abc.ABC):
 
     Raises
     ------
-    ValueError
-        If `dims` is not positive.
+    TypeError, ValueError
+        If `dims` is no positive integer.
 
     Examples
     --------
@@ -34,21 +35,16 @@ class Prior(torch.nn.Module, abc.ABC):
     ...     def _value(self, x):
     ...         return 0.5 * x.abs().square().sum((-2, -1))
     ...     def _prox(self, x, step):
-    ...         return x / (1 + step)
+    ...         return x / (1 + step[..., None, None])
     >>> Ridge()(torch.ones(3, 4, 4))
     tensor([8., 8., 8.])
     """
 
     def __init__(self, dims: int = 2) -> None:
         super().__init__()
-        if dims < 1:
-            raise ValueError(f"{self.name}: dims must be at least 1, got {dims}")
-        self.dims = dims
+        self.dims = check_positive_int(dims, self.name, "dims")
 
-    @property
-    def name(self) -> str:
-        """The prior's name in messages."""
-        return type(self).__name__
+    # ---------------------------------------------------------------- what a subclass writes
 
     @abc.abstractmethod
     def _value(self, x: torch.Tensor) -> torch.Tensor:
@@ -56,7 +52,14 @@ class Prior(torch.nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def _prox(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        """The minimiser over z of ``step R(z) + |z - x|^2 / 2``; `step` broadcasts against `x`."""
+        """The minimiser over z of ``step R(z) + |z - x|^2 / 2``; `step` has the shape of the batch."""
+
+    # ---------------------------------------------------------------- what every prior has
+
+    @property
+    def name(self) -> str:
+        """The prior's name in messages."""
+        return type(self).__name__
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The penalty of each image.
@@ -67,14 +70,14 @@ class Prior(torch.nn.Module, abc.ABC):
 
         Returns
         -------
-        torch.Tensor, shape (*batch,)
+        torch.Tensor, shape (*batch)
 
         Raises
         ------
-        ValueError
-            If `x` has fewer than `dims` dimensions.
+        TypeError, ValueError
+            If `x` is no floating-point or complex tensor, or has fewer than `dims` dimensions.
         """
-        self.check_image(x.shape)
+        self.check_image(check_tensor(x, self.name, "an image").shape)
         return self._value(x)
 
     def prox(self, x: torch.Tensor, step: float | torch.Tensor) -> torch.Tensor:
@@ -84,27 +87,36 @@ class Prior(torch.nn.Module, abc.ABC):
         ----------
         x : torch.Tensor, shape (*batch, *image)
         step : float or torch.Tensor, shape broadcastable to batch
-            Positive.
+            At least zero.
 
         Returns
         -------
-        torch.Tensor, shape of x
+        torch.Tensor, shape (*batch, *image)
 
         Raises
         ------
-        ValueError
-            If `x` has fewer than `dims` dimensions.
+        TypeError, ValueError
+            If `x` is no floating-point or complex tensor or has fewer than `dims` dimensions; if the step is negative,
+            not finite, or does not broadcast to the batch.
         """
-        self.check_image(x.shape)
+        self.check_image(check_tensor(x, self.name, "an image").shape)
+        batch = x.shape[: x.ndim - self.dims]
         steps = torch.as_tensor(step, device=x.device).to(x.real.dtype)
-        return self._prox(x, over_batch(steps, tuple(x.shape[x.ndim - self.dims :])))
+        if not bool((torch.isfinite(steps) & (steps >= 0)).all()):
+            raise ValueError(f"{self.name}: the step of prox must be finite and at least 0, got {step}")
+        sizes = zip(reversed(steps.shape), reversed(batch), strict=False)
+        if steps.ndim > len(batch) or any(n not in (1, size) for n, size in sizes):
+            raise ValueError(
+                f"{self.name}: the step of prox, of shape {tuple(steps.shape)}, does not broadcast to the batch {tuple(batch)}"
+            )
+        return self._prox(x, steps.expand(batch))
 
     def check_image(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if images of this shape are not what the prior takes."""
         if len(shape) < self.dims:
             raise ValueError(
                 f"{self.name}: takes images of at least {self.dims} dimensions, got shape {tuple(shape)}; "
-                f"for signals of fewer, set dims"
+                f"dims says how many"
             )
 
     def extra_repr(self) -> str:
@@ -115,10 +127,36 @@ class Prior(torch.nn.Module, abc.ABC):
 class AnalysisPrior(Prior):
     """``R(x) = sum_g |(K x)_g|``: sparse groups of coefficients under a linear analysis operator K.
 
-    A subclass writes `analysis`, `magnitudes` and `shrink`, all that primal-dual solvers need, and `_prox`.
+    A subclass writes `analysis` and `magnitudes`, and `_prox` where there is a closed form. All else follows.
+
+    Parameters
+    ----------
+    dims : int
+        How many trailing dimensions make up one image.
+    tol : float
+        Relative accuracy of `prox` where it iterates: it stops when the duality gap proves it
+        (see `invnet.optimize.dual_prox`).
+    max_iter : int
+        ... and after as many iterations at the latest.
+
+    Examples
+    --------
+    >>> from operators import FiniteDifference
+    >>> class Ramps(AnalysisPrior):
+    ...     def analysis(self, shape):
+    ...         D = FiniteDifference(shape)
+    ...         return D.H @ D
+    ...     def magnitudes(self, z):
+    ...         return z.abs()
+    >>> Ramps()(torch.eye(4)).item()
+    10.0
     """
 
-    has_closed_prox = False
+    def __init__(self, dims: int = 2, tol: float = 1e-4, max_iter: int = 1000) -> None:
+        super().__init__(dims)
+        if not tol > 0:
+            raise ValueError(f"{self.name}: tol must be positive, got {tol}")
+        self.tol, self.max_iter = tol, check_positive_int(max_iter, self.name, "max_iter")
 
     @abc.abstractmethod
     def analysis(self, shape: tuple[int, ...]) -> LinearOperator:
@@ -126,17 +164,55 @@ class AnalysisPrior(Prior):
 
     @abc.abstractmethod
     def magnitudes(self, z: torch.Tensor) -> torch.Tensor:
-        """The magnitude ``|z_g|`` of each group of coefficients; zero for those that are free."""
+        """The magnitude ``|z_g|`` of each group of coefficients, in a shape that broadcasts against `z`."""
 
-    @abc.abstractmethod
-    def shrink(self, z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        """The proximal map of ``threshold sum_g |z_g|``."""
+    @property
+    def has_closed_prox(self) -> bool:
+        """Whether `prox` is a closed form rather than an iteration."""
+        return type(self)._prox is not AnalysisPrior._prox
+
+    def project(self, z: torch.Tensor, radius: float | torch.Tensor) -> torch.Tensor:
+        """Groups of larger magnitude than `radius`, shortened to it: the proximal map of the conjugate of ``radius R``.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            Coefficients, as `analysis` gives them.
+        radius : float or torch.Tensor
+            At least zero; a tensor broadcasts against `z`.
+
+        Returns
+        -------
+        torch.Tensor, shape of z
+        """
+        length = self.magnitudes(z)
+        limit = torch.as_tensor(radius, dtype=length.dtype, device=length.device)
+        return shortened(z, length, limit)
+
+    def shrink(self, z: torch.Tensor, threshold: float | torch.Tensor) -> torch.Tensor:
+        """Groups made shorter by `threshold`, to no less than zero: the proximal map of ``threshold sum_g |z_g|``.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            Coefficients, as `analysis` gives them.
+        threshold : float or torch.Tensor
+            At least zero; a tensor broadcasts against `z`.
+
+        Returns
+        -------
+        torch.Tensor, shape of z
+        """
+        return z - self.project(z, threshold)
 
     def _value(self, x: torch.Tensor) -> torch.Tensor:
         batch = x.ndim - self.dims
-        return self.magnitudes(self.analysis(tuple(x.shape[batch:]))(x)).flatten(batch).sum(-1)
+        lengths = self.magnitudes(self._analysis_of(x)(x))
+        return lengths.sum(dim=tuple(range(batch, lengths.ndim)))
 
+    def _prox(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        K = self._analysis_of(x)
+        return dual_prox(x, K, self.magnitudes, step, tol=self.tol, max_iter=self.max_iter)[0]
 
-def shrunk(z: torch.Tensor, magnitude: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    """Coefficients whose magnitudes are reduced by `threshold`, to no less than zero."""
-    return z * (1 - threshold / magnitude.clamp_min(torch.finfo(magnitude.dtype).tiny)).clamp_min(0)
+    def _analysis_of(self, x: torch.Tensor) -> LinearOperator:
+        return self.analysis(tuple(x.shape[x.ndim - self.dims :])).to(x.device)

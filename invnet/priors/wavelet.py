@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 import operators
-from invnet.priors.base import AnalysisPrior, shrunk
+from invnet.priors.base import AnalysisPrior
 from operators import LinearOperator, Mask
+from operators.solve import over_batch
 
 __all__ = ["Wavelet"]
 
@@ -28,8 +29,9 @@ class Wavelet(AnalysisPrior):
 
     Raises
     ------
-    ValueError
-        If the wavelet is unknown or not orthogonal (once an image is met, since its size decides the level).
+    TypeError, ValueError
+        If `dims` is no positive integer; once an image is met, if the wavelet is unknown or not orthogonal, or the
+        image's size does not allow the level.
 
     References
     ----------
@@ -40,8 +42,6 @@ class Wavelet(AnalysisPrior):
     >>> Wavelet("haar")(torch.ones(2, 8, 8))  # a constant image has no detail
     tensor([0., 0.])
     """
-
-    has_closed_prox = True
 
     def __init__(self, wavelet: str = "db4", level: int | None = None, dims: int = 2) -> None:
         super().__init__(dims)
@@ -57,14 +57,11 @@ class Wavelet(AnalysisPrior):
         """The magnitude of each coefficient."""
         return z.abs()
 
-    def shrink(self, z: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        """Coefficients made smaller by `threshold`."""
-        return shrunk(z, z.abs(), threshold)
-
     def _prox(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        W = self._transform(tuple(x.shape[x.ndim - self.dims :]))
+        shape = tuple(x.shape[x.ndim - self.dims :])
+        W = self._transform(shape).to(x.device)
         z = W(x)
-        return W.adjoint(torch.where(W.is_detail, self.shrink(z, step), z))
+        return W.adjoint(torch.where(W.is_detail, self.shrink(z, over_batch(step, W.out_shape)), z))
 
     def _transform(self, shape: tuple[int, ...]) -> operators.Wavelet:
         transform = operators.Wavelet(shape, self.wavelet, self.level)

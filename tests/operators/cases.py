@@ -59,6 +59,13 @@ CASES = {
         lambda: Diagonal(torch.tensor([2.0, 0.0, -1.0])),
     ],
     "Mask": [lambda: Mask(mask(4, 5))],
+    "Matrix": [
+        lambda: operators.Matrix(real(4, 6), in_shape=(2, 3)),
+        lambda: operators.Matrix(learnable(complex_(3, 2))),
+        lambda: operators.Matrix((real(5, 6) * mask(5, 6)).to_sparse(), in_shape=(3, 2)),
+        lambda: operators.Matrix((complex_(4, 3) * mask(4, 3)).to_sparse_csr(), out_shape=(2, 2)),
+        lambda: operators.Matrix(learnable((single(4, 3) * mask(4, 3)).to_sparse())),
+    ],
     "Subsample": [lambda: Subsample((5, 6), 2), lambda: Subsample((7, 3, 4), (3, 1, 2)), lambda: Subsample(4, 9)],
     "RealToComplex": [lambda: RealToComplex((3, 2))],
     "FiniteDifference": [
@@ -106,6 +113,13 @@ CASES = {
     "BayerMosaic": [
         lambda: operators.BayerMosaic((3, 4, 6)),
         lambda: operators.BayerMosaic((3, 5, 3), pattern="GBRG"),
+    ],
+    "Wavelet": [
+        lambda: operators.Wavelet(8, "haar"),
+        lambda: operators.Wavelet((8, 12), "db2", level=2),
+        lambda: operators.Wavelet((4, 6), "sym8"),
+        lambda: operators.Wavelet((4, 2, 8), "coif1"),
+        lambda: operators.Wavelet((8, 8), "bior4.4", level=2),
     ],
     "vstack": [
         lambda: operators.vstack([Diagonal(real(2, 3)), Mask(mask(2, 3))]),

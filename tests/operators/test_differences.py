@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators import FiniteDifference
-from operators.fourier import FourierMultiplier
+from operators.fourier_multiplier import FourierMultiplier
 from operators.testing import adjoint_error
 
 

@@ -1,0 +1,125 @@
+"""Operators that are given by their matrix, dense or sparse."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from operators.checks import Shape, as_shape, check_finite, check_tensor
+from operators.core import LinearOperator, Scalar
+from operators.sparse import SparsePattern, conjugate, sparse_product
+
+__all__ = ["Matrix"]
+
+
+class Matrix(LinearOperator):
+    """The product with a matrix.
+
+    Parameters
+    ----------
+    matrix : torch.Tensor, shape (m, n)
+        Real or complex; dense, or sparse in any of torch's layouts. Learnable if an `nn.Parameter` (of a sparse one the
+        entries, as the parameter `values`).
+    in_shape, out_shape : int or sequence of int, optional
+        Shapes of n and of m entries, of which the matrix takes and gives the flattened images; by default ``(n,)`` and
+        ``(m,)``.
+
+    Raises
+    ------
+    TypeError
+        If the matrix is no floating-point or complex tensor.
+    ValueError
+        If it has not two dimensions, is empty or not finite, or a shape has another number of entries.
+
+    Notes
+    -----
+    For dense matrices the adjoint, `gram`, multiples and products are matrices again, and `norm` is exact.
+
+    Examples
+    --------
+    >>> A = Matrix(torch.tensor([[1.0, 2.0], [0.0, 1.0], [1.0, 0.0]]))
+    >>> A(torch.tensor([1.0, 10.0]))
+    tensor([21., 10.,  1.])
+    >>> sparse = Matrix(torch.eye(6).to_sparse(), in_shape=(2, 3))
+    >>> sparse
+    Matrix((2, 3) -> (6,), sparse, 6 entries)
+    """
+
+    values: torch.Tensor
+
+    def __init__(self, matrix: torch.Tensor, in_shape: Shape | None = None, out_shape: Shape | None = None) -> None:
+        check_tensor(matrix, self.name, "matrix")
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise ValueError(f"{self.name}: matrix takes two dimensions of at least 1, got shape {tuple(matrix.shape)}")
+        m, n = matrix.shape
+        taken = (n,) if in_shape is None else as_shape(in_shape, self.name)
+        given = (m,) if out_shape is None else as_shape(out_shape, self.name, "out_shape")
+        for name, shape, size in [("in_shape", taken, n), ("out_shape", given, m)]:
+            if math.prod(shape) != size:
+                raise ValueError(f"{self.name}: {name} {shape} has not the {size} entries of a matrix {(m, n)}")
+        super().__init__(taken, given)
+        self.is_sparse = matrix.layout != torch.strided
+        if self.is_sparse:
+            entries = matrix.detach().to_sparse_coo().coalesce()
+            rows, columns = entries.indices().clone()
+            self.pattern = SparsePattern(rows, columns, (m, n))
+            values = check_finite(entries.values().clone(), self.name, "matrix")
+            self._register("values", torch.nn.Parameter(values) if isinstance(matrix, torch.nn.Parameter) else values)
+        else:
+            self._register("values", check_finite(matrix, self.name, "matrix"))
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        return self._multiplied(x, self.in_shape, self.out_shape, adjoint=False)
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        return self._multiplied(y, self.out_shape, self.in_shape, adjoint=True)
+
+    def _multiplied(
+        self, x: torch.Tensor, given: tuple[int, ...], wanted: tuple[int, ...], adjoint: bool
+    ) -> torch.Tensor:
+        batch = x.shape[: x.ndim - len(given)]
+        dtype = torch.promote_types(x.dtype, self.values.dtype)
+        values = self.values.to(dtype)
+        vectors = x.reshape(math.prod(batch), math.prod(given)).to(dtype)
+        if self.is_sparse:
+            values = conjugate(values) if adjoint else values
+            result = sparse_product(self.pattern, values, vectors.T, transposed=adjoint).T
+        else:
+            result = vectors @ (values.conj() if adjoint else values.T)
+        return result.reshape(*batch, *wanted)
+
+    # ---------------------------------------------------------------- structure, of dense matrices
+
+    def _adjoint_operator(self) -> LinearOperator:
+        if self.is_sparse:
+            return super()._adjoint_operator()
+        return Matrix(self.values.mH, self.out_shape, self.in_shape)
+
+    def _gram(self) -> LinearOperator:
+        return super()._gram() if self.is_sparse else Matrix(self.values.mH @ self.values, self.in_shape, self.in_shape)
+
+    def _cogram(self) -> LinearOperator:
+        if self.is_sparse:
+            return super()._cogram()
+        return Matrix(self.values @ self.values.mH, self.out_shape, self.out_shape)
+
+    def _norm(self) -> torch.Tensor:
+        return super()._norm() if self.is_sparse else torch.linalg.matrix_norm(self.values, 2)
+
+    def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
+        if self.is_sparse or not isinstance(inner, Matrix) or inner.is_sparse:
+            return None
+        dtype = torch.promote_types(self.values.dtype, inner.values.dtype)
+        return Matrix(self.values.to(dtype) @ inner.values.to(dtype), inner.in_shape, self.out_shape)
+
+    def _scaled_by(self, scalar: Scalar) -> LinearOperator:
+        return (
+            super()._scaled_by(scalar)
+            if self.is_sparse
+            else Matrix(scalar * self.values, self.in_shape, self.out_shape)
+        )
+
+    def extra_repr(self) -> str:
+        """Whether the matrix is sparse, and then the number of its entries."""
+        return f"sparse, {self.values.numel()} entries" if self.is_sparse else ""
