@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional as F
 
 from operators.basic import Identity
 from operators.checks import Shape, as_shape, check_positive_int
@@ -21,6 +20,8 @@ __all__ = ["Wavelet"]
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
+_BLOCK = 32  # samples
+
 
 class Wavelet(LinearOperator):
     """The discrete wavelet transform of periodic images, along every dimension of `in_shape`.
@@ -29,9 +30,9 @@ class Wavelet(LinearOperator):
     equal ``pywt.coeffs_to_array(pywt.wavedecn(x, wavelet, mode="periodization", level=level))``; the filters are
     PyWavelets'.
 
-    With an orthogonal wavelet ("haar", "db2" ... "db38", "sym2" ... "sym20", "coif1" ...) the transform is unitary. With
-    a biorthogonal one ("bior4.4" is CDF 9/7 [1]_, "bior2.2" is CDF 5/3) the adjoint is the transpose, and the inverse,
-    in `direct_inverse`, is the synthesis by the dual filters.
+    With an orthogonal wavelet ("haar", "db2" ... "db38", "sym2" ... "sym20", "coif1" ...) the transform is unitary.
+    With a biorthogonal one ("bior4.4" is CDF 9/7 [1]_, "bior2.2" is CDF 5/3) the adjoint is the transpose; the inverse,
+    `direct_inverse`, is the synthesis by the dual filters.
 
     Parameters
     ----------
@@ -124,16 +125,15 @@ class Wavelet(LinearOperator):
         [torch.Size([1, 1]), ['ad', 'da', 'dd'], ['ad', 'da', 'dd']]
         """
         self._check(y, self.out_shape, "coefficients")
-        parts: list[torch.Tensor | dict[str, torch.Tensor]] = [
-            y[(..., *(slice(n >> self.level) for n in self.in_shape))]
-        ]
+        coarse: tuple = (..., *(slice(n >> self.level) for n in self.in_shape))
+        parts: list[torch.Tensor | dict[str, torch.Tensor]] = [y[coarse]]
         for level in range(self.level, 0, -1):
             sizes = [n >> level for n in self.in_shape]
             bands = {}
             for number in range(1, 2 ** len(sizes)):
                 details = [bool(number >> i & 1) for i in reversed(range(len(sizes)))]
-                index = (slice(n * d, n * d + n) for n, d in zip(sizes, details, strict=True))
-                bands["".join("d" if d else "a" for d in details)] = y[(..., *index)]
+                index: tuple = (..., *(slice(n * d, n * d + n) for n, d in zip(sizes, details, strict=True)))
+                bands["".join("d" if d else "a" for d in details)] = y[index]
             parts.append(bands)
         return parts
 
@@ -169,31 +169,58 @@ class Wavelet(LinearOperator):
 
 def _analyse(x: torch.Tensor, filters: torch.Tensor, dim: int) -> torch.Tensor:
     """Low and high pass along one dimension of a periodic signal, each at every other sample, one after the other."""
-    signals = _as_signals(x, dim)
-    period = signals.index_select(2, _periodic_index(signals.shape[2], filters.shape[1], x.device))
-    bands = F.conv2d(period, filters.to(x.dtype)[:, None, :, None], stride=(2, 1))
+    blocks = _as_blocks(x, dim)
+    first, matrices = _block_matrices(filters, blocks.shape[2])
+    bands = torch.zeros_like(blocks)
+    for i, matrix in enumerate(matrices, start=first):
+        bands = bands + _product(matrix.to(x.dtype), blocks.roll(-i, 1))
+    bands = bands.unflatten(2, (2, -1)).transpose(1, 2)
     return bands.reshape(x.shape)
 
 
 def _synthesise(y: torch.Tensor, filters: torch.Tensor, dim: int) -> torch.Tensor:
     """The transpose of `_analyse`."""
-    signals = _as_signals(y, dim)
-    n = signals.shape[2]
-    bands = signals.reshape(signals.shape[0], 2, n // 2, signals.shape[3])
-    spread = F.conv_transpose2d(bands, filters.to(y.dtype)[:, None, :, None], stride=(2, 1))
-    index = _periodic_index(n, filters.shape[1], y.device)
-    return torch.zeros_like(signals).index_add(2, index, spread).reshape(y.shape)
+    shape = _as_blocks(y, dim).shape
+    before, count, size, after = shape
+    bands = y.reshape(before, 2, count, size // 2, after).transpose(1, 2).reshape(shape)
+    first, matrices = _block_matrices(filters, size)
+    blocks = torch.zeros_like(bands)
+    for i, matrix in enumerate(matrices, start=first):
+        blocks = blocks + _product(matrix.T.to(y.dtype), bands).roll(i, 1)
+    return blocks.reshape(y.shape)
 
 
-def _as_signals(x: torch.Tensor, dim: int) -> torch.Tensor:
-    """The image as (before, 1, n, after), with dimension `dim` (counted from the last) in its place."""
+def _as_blocks(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """The image as (before, blocks, size, after), with dimension `dim` (counted from the last) cut into blocks."""
     axis = x.ndim + dim
-    return x.reshape(math.prod(x.shape[:axis]), 1, x.shape[axis], math.prod(x.shape[axis + 1 :]))
+    n = x.shape[axis]
+    # Products of small matrices are the fastest way; larger blocks would only multiply more zeros.
+    size = max(s for s in range(2, min(n, _BLOCK) + 1, 2) if n % s == 0)
+    return x.reshape(math.prod(x.shape[:axis]), n // size, size, math.prod(x.shape[axis + 1 :]))
 
 
-def _periodic_index(n: int, length: int, device: torch.device) -> torch.Tensor:
-    """The samples that filters of this length meet, with PyWavelets' alignment of its "periodization"."""
-    return torch.arange(length // 2 - length + 1, n + length // 2 - 1, device=device) % n
+def _block_matrices(filters: torch.Tensor, size: int) -> tuple[int, torch.Tensor]:
+    """What each block of a signal gives to the two bands of a block, beginning with the block that is `first` ahead.
+
+    The alignment is that of PyWavelets' "periodization".
+    """
+    length = filters.shape[1]
+    start = length // 2 - length + 1
+    first, last = start // size, (start + size - 2 + length - 1) // size
+    matrix = filters.new_zeros(size, (last - first + 1) * size)
+    for row in range(size // 2):
+        column = 2 * row + start - first * size
+        matrix[row, column : column + length] = filters[0]
+        matrix[size // 2 + row, column : column + length] = filters[1]
+    return first, matrix.unflatten(1, (-1, size)).transpose(0, 1)
+
+
+def _product(matrix: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
+    """The product of a square matrix with every block."""
+    if blocks.shape[3] == 1:
+        return (blocks[..., 0] @ matrix.T)[..., None]
+    flat = blocks.flatten(0, 1)
+    return torch.bmm(matrix.expand(len(flat), *matrix.shape), flat).view(blocks.shape)
 
 
 def _filter_bank(wavelet: str, owner: str) -> pywt.Wavelet:

@@ -100,15 +100,6 @@ def dual_prox(
     return z, p
 
 
-def _projected(
-    z: torch.Tensor, magnitudes: Callable[[torch.Tensor], torch.Tensor], threshold: torch.Tensor
-) -> torch.Tensor:
-    """Groups of larger magnitude than the threshold, shortened to it."""
-    limit = threshold.reshape(*threshold.shape, *(1 for _ in range(z.ndim - threshold.ndim)))
-    tiny = torch.finfo(limit.dtype).tiny
-    return z * (limit / torch.maximum(magnitudes(z), limit).clamp_min(tiny))
-
-
 def shortened(z: torch.Tensor, magnitude: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
     """Coefficients of groups of larger magnitude than the limit, shortened to it."""
     return z * (limit / torch.maximum(magnitude, limit).clamp_min(torch.finfo(limit.dtype).tiny))

@@ -40,7 +40,7 @@ def cases():
     """Spatial size, kernel size and channels of what is measured."""
     for spatial, k, channels in itertools.product(SPATIAL, KERNELS, CHANNELS):
         kernel_size = (k,) * len(spatial)
-        operations = direct_features(kernel_size, spatial, channels)[1]
+        operations = direct_features(kernel_size, spatial, channels)[2]
         if k <= min(spatial) and operations <= MOST_OPERATIONS:
             yield spatial, kernel_size, channels
 
