@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from operators.checks import Shape, as_shape, check_finite, per_dimension
-from operators.core import LinearOperator, Scalar, identity_multiple
+from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple
 from operators.solve import over_batch
 
 __all__ = ["Diagonal", "FunctionOperator", "Identity", "Mask", "RealToComplex", "Subsample", "Zero", "from_function"]
@@ -134,6 +134,7 @@ class Diagonal(LinearOperator):
 
     weights: torch.Tensor
     has_closed_solve = True
+    merges_numbers = True
 
     def __init__(self, weights: torch.Tensor) -> None:
         check_finite(weights, self.name, "weights")
@@ -147,7 +148,9 @@ class Diagonal(LinearOperator):
         return self.weights.conj() * y
 
     def _adjoint_operator(self) -> LinearOperator:
-        return Diagonal(self.weights.conj()) if self.weights.is_complex() else self
+        if not self.weights.is_complex():
+            return self
+        return Adjoint(self) if self._parameters else Diagonal(self.weights.conj())
 
     def _gram(self) -> LinearOperator:
         return Diagonal(self.weights.abs() ** 2)
@@ -200,6 +203,7 @@ class Mask(LinearOperator):
 
     mask: torch.Tensor
     has_closed_solve = True
+    merges_numbers = True
 
     def __init__(self, mask: torch.Tensor) -> None:
         if not isinstance(mask, torch.Tensor):

@@ -100,6 +100,7 @@ class ChannelMix(LinearOperator):
 
     matrix: torch.Tensor
     has_closed_solve = True
+    merges_numbers = True
 
     def __init__(self, matrix: torch.Tensor, in_shape: Shape) -> None:
         shape = as_shape(in_shape, self.name)

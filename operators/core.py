@@ -54,6 +54,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     out_shape: tuple[int, ...]
     is_identity = False  # whether the operator is known to be the identity map
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
+    merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
         super().__init__()
@@ -180,7 +181,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     @property
     def gram(self) -> LinearOperator:
-        """The normal operator ``A.H @ A``, in the cheapest form that the structure allows."""
+        """The normal operator ``A.H @ A``, in the cheapest form that the structure allows.
+
+        It may hold numbers computed from the operator's parameters as they are: after these have changed, ask again.
+        """
         return self._gram()
 
     def norm(self) -> torch.Tensor:
@@ -276,7 +280,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     def __mul__(self, scalar: Scalar) -> LinearOperator:
         if isinstance(scalar, torch.Tensor) and scalar.ndim > 0:
             raise ValueError(f"{self.name}: is scaled by one number, got a tensor of shape {tuple(scalar.shape)}")
-        return self._scaled_by(scalar) if isinstance(scalar, int | Scalar) else NotImplemented
+        if not isinstance(scalar, int | Scalar):
+            return NotImplemented
+        is_learnable = self._parameters or isinstance(scalar, torch.nn.Parameter)
+        return Scaled(scalar, self) if self.merges_numbers and is_learnable else self._scaled_by(scalar)
 
     __rmul__ = __mul__
 
@@ -593,7 +600,8 @@ def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
 
 def simplified(outer: LinearOperator, inner: LinearOperator) -> LinearOperator | None:
     """``outer @ inner`` in simpler form where one of the two knows how, else None."""
-    return outer._composed_with(inner) or inner._composed_into(outer)
+    simpler = outer._composed_with(inner) if _may_merge(outer, inner) else None
+    return simpler or (inner._composed_into(outer) if _may_merge(inner, outer) else None)
 
 
 def add(first: LinearOperator, second: LinearOperator) -> LinearOperator:
@@ -603,7 +611,14 @@ def add(first: LinearOperator, second: LinearOperator) -> LinearOperator:
             f"{first.name} + {second.name}: shapes must agree, got {first.in_shape} -> {first.out_shape} "
             f"and {second.in_shape} -> {second.out_shape}"
         )
-    return first._added_to(second) or second._added_to(first) or Sum(first, second)
+    simpler = first._added_to(second) if _may_merge(first, second) else None
+    simpler = simpler or (second._added_to(first) if _may_merge(second, first) else None)
+    return simpler or Sum(first, second)
+
+
+def _may_merge(operator: LinearOperator, other: LinearOperator) -> bool:
+    # A merged number would be a copy of a parameter as it is now: it must stay what training changes.
+    return not (operator.merges_numbers and (operator._parameters or other._parameters))
 
 
 def normalize(operator: LinearOperator) -> LinearOperator:

@@ -29,6 +29,7 @@ class CosineDiagonal(LinearOperator):
 
     eigenvalues: torch.Tensor
     has_closed_solve = True
+    merges_numbers = True
 
     def __init__(self, eigenvalues: torch.Tensor) -> None:
         super().__init__(eigenvalues.shape, eigenvalues.shape)

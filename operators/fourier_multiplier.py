@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from operators.checks import Shape, check_finite
-from operators.core import LinearOperator, Scalar, identity_multiple
+from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary, squared_magnitude, trailing_dims
 from operators.solve import over_batch
 
@@ -53,6 +53,7 @@ class FourierMultiplier(LinearOperator):
 
     spectrum: torch.Tensor
     has_closed_solve = True
+    merges_numbers = True
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class FourierMultiplier(LinearOperator):
         if self.is_half and x.is_complex():
             return on_real_and_imaginary(lambda parts: self._filtered(parts, factor), x)
         if self.promote:
-            x = x.to(torch.promote_types(x.dtype, factor.dtype.to_real()))
+            x = x.to(torch.promote_types(x.dtype, factor.real.dtype))
         else:
             factor = _in_precision_of(factor, x)
         z = fft(x, self.dims, half=self.is_half) * factor
@@ -93,7 +94,9 @@ class FourierMultiplier(LinearOperator):
         return result.to(x.dtype) if self.is_half else result
 
     def _adjoint_operator(self) -> LinearOperator:
-        return self._of(self.spectrum.conj()) if self.spectrum.is_complex() else self
+        if not self.spectrum.is_complex():
+            return self
+        return Adjoint(self) if self._parameters else self._of(self.spectrum.conj())
 
     def _gram(self) -> LinearOperator:
         return self._of(squared_magnitude(self.spectrum))

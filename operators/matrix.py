@@ -48,6 +48,8 @@ class Matrix(LinearOperator):
 
     values: torch.Tensor
 
+    merges_numbers = True
+
     def __init__(self, matrix: torch.Tensor, in_shape: Shape | None = None, out_shape: Shape | None = None) -> None:
         check_tensor(matrix, self.name, "matrix")
         if matrix.ndim != 2 or 0 in matrix.shape:
@@ -92,7 +94,7 @@ class Matrix(LinearOperator):
     # ---------------------------------------------------------------- structure, of dense matrices
 
     def _adjoint_operator(self) -> LinearOperator:
-        if self.is_sparse:
+        if self.is_sparse or self._parameters:
             return super()._adjoint_operator()
         return Matrix(self.values.mH, self.out_shape, self.in_shape)
 

@@ -48,8 +48,8 @@ def fista(
 
     References
     ----------
-    .. [1] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems", SIAM
-       J. Imaging Sci. 2, 2009.
+    .. [1] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems",
+       SIAM J. Imaging Sci. 2, 2009.
     .. [2] B. O'Donoghue and E. Candès, "Adaptive restart for accelerated gradient schemes", Found. Comput. Math. 15,
        2015: restart by the gradient's sign.
 
@@ -86,9 +86,7 @@ def _proximal_step(prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: 
     return prox(x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :])), 1 / lipschitz)
 
 
-def _backtracked(
-    value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor
-) -> torch.Tensor:
+def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
     """Constants for which the quadratic upper bound holds at the next iterate: each doubled as often as needed."""
     batch = lipschitz.ndim
     lipschitz, start = 0.9 * lipschitz, value(x)

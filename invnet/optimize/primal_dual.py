@@ -31,7 +31,8 @@ class DualTerm:
         K. It may act on fewer trailing dimensions than the image has.
     conjugate_prox : callable
         ``conjugate_prox(z, step)``: the proximal map of ``step g*``, where g* is the convex conjugate of g; by Moreau's
-        identity, z less `step` times the minimiser over c of ``g(c) / step + |c - z / step|^2 / 2``. The step broadcasts against z.
+        identity, z less `step` times the minimiser over c of ``g(c) / step + |c - z / step|^2 / 2``. The step
+        broadcasts against z.
     """
 
     operator: LinearOperator
@@ -48,9 +49,9 @@ def primal_dual(
     """Minimise ``f(x) + sum_i g_i(K_i x)`` by the method of Chambolle and Pock [1]_, overrelaxed [2]_.
 
     One iteration takes the proximal map of f and of each g_i, each K_i and its adjoint, once. The step sizes keep
-    ``tau sum_i sigma_i |K_i|^2 = 1``, for which the method converges. Their ratio makes the known bound for its error small: it
-    grows with ``|x - x_0|^2 / tau + sum_i |p_i|^2 / sigma_i`` at the solution, for which the present iterate stands in, after 10, 20,
-    40 ... 320 iterations (in the manner of [3]_). Each sample has its own.
+    ``tau sum_i sigma_i |K_i|^2 = 1``, for which the method converges. Their ratios make the known bound for its error
+    small: that grows with ``|x - x_0|^2 / tau + sum_i |p_i|^2 / sigma_i`` at the solution, for which the present
+    iterate stands in, after 10, 20, 40 ... 320 iterations (in the manner of [3]_). Each sample has its own.
 
     The residual is the length of an iteration's step, relative to that of the iterate, both in the norm above.
 

@@ -15,8 +15,8 @@ __all__ = ["Progress", "dot", "norm"]
 class Progress:
     """Stops each sample of a batch for itself, and keeps the histories.
 
-    A solver iterates over `steps`, and hands its images to `record` whenever they are `due`: at every tenth iteration and
-    the last. A sample that is done keeps its image, whatever the others still do.
+    A solver iterates over `steps`, and hands its images to `record` whenever they are `due`: at every tenth iteration
+    and the last. A sample that is done keeps its image, whatever the others still do.
 
     Parameters
     ----------

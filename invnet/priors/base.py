@@ -107,7 +107,8 @@ class Prior(torch.nn.Module, abc.ABC):
         sizes = zip(reversed(steps.shape), reversed(batch), strict=False)
         if steps.ndim > len(batch) or any(n not in (1, size) for n, size in sizes):
             raise ValueError(
-                f"{self.name}: the step of prox, of shape {tuple(steps.shape)}, does not broadcast to the batch {tuple(batch)}"
+                f"{self.name}: the step of prox, of shape {tuple(steps.shape)}, does not broadcast to the batch "
+                f"{tuple(batch)}"
             )
         return self._prox(x, steps.expand(batch))
 
@@ -149,7 +150,7 @@ class AnalysisPrior(Prior):
     ...     def magnitudes(self, z):
     ...         return z.abs()
     >>> Ramps()(torch.eye(4)).item()
-    10.0
+    24.0
     """
 
     def __init__(self, dims: int = 2, tol: float = 1e-4, max_iter: int = 1000) -> None:

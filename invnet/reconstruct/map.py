@@ -15,7 +15,7 @@ from invnet.optimize import DualTerm, Progress, dual_prox, fista, primal_dual
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior
 from invnet.reconstruct.base import Info, Reconstructor
-from operators import Identity, LinearOperator
+from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
 
@@ -32,7 +32,8 @@ class MAP(Reconstructor):
     The likelihood is that of the physics' noise. For Gaussian noise of standard deviation s the objective is
     ``|A x - y|^2 / (2 s^2) + strength R(x)``: in codes that minimise ``|A x - y|^2 / 2 + lambda R(x)``, lambda is
     ``strength s^2``. So a strength suits images of one kind, whatever the noise; for total variation and photographs in
-    [0, 1], values about 10 serve. Without noise in the physics it is least squares, as for s = 1, and the strength is lambda.
+    [0, 1], values about 10 serve. Without noise in the physics it is least squares, as for s = 1, and the strength is
+    lambda itself.
 
     Parameters
     ----------
@@ -41,10 +42,10 @@ class MAP(Reconstructor):
     strength : float
         Its weight, positive.
     solver : {"auto", "fista", "primal-dual"}
-        "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods by
-        their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else by that of
-        the noise. "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its proximal
-        map. "auto" is "primal-dual" where that fits, and "fista" elsewhere: it needs fewer and cheaper iterations.
+        "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods
+        by their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else by
+        that of the noise. "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its
+        proximal map. "auto" is "primal-dual" where that fits, for its iterations are cheaper, and "fista" elsewhere.
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
@@ -63,16 +64,16 @@ class MAP(Reconstructor):
 
     Notes
     -----
-    The info's objective is summed and its residual the largest over the batch, at every tenth iteration and the last. The
-    image carries no gradients. Behind a sensor the objective is not convex, and the straight-through gradient leads to a
-    stationary point of another objective (see `invnet.sensor.Saturation`).
+    The info's objective is summed and its residual the largest over the batch, at every tenth iteration and the last.
+    The image carries no gradients. Behind a sensor the objective is not convex, and the straight-through gradient leads
+    to a stationary point of another objective (see `invnet.sensor.Saturation`).
 
     References
     ----------
     .. [1] A. Chambolle and T. Pock, "A first-order primal-dual algorithm for convex problems with applications to
        imaging", J. Math. Imaging Vis. 40, 2011.
-    .. [2] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems", SIAM
-       J. Imaging Sci. 2, 2009.
+    .. [2] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems",
+       SIAM J. Imaging Sci. 2, 2009.
 
     Examples
     --------
@@ -90,7 +91,7 @@ class MAP(Reconstructor):
         strength: float,
         solver: str = "auto",
         bounds: tuple[float, float] | None = None,
-        tol: float = 2e-5,
+        tol: float = 5e-5,
         max_iter: int = 1000,
         progress: bool = False,
     ) -> None:
@@ -190,7 +191,7 @@ class MAP(Reconstructor):
         return fista(x, gradient, self._prior_prox(x, batch), lipschitz, progress, value)
 
     def _prior_prox(self, x: torch.Tensor, batch: int) -> Prox:
-        """The proximal map of ``strength R`` within the bounds, by its closed form or else by an iteration that goes on."""
+        """The proximal map of ``strength R`` within the bounds: in closed form, or by an iteration that goes on."""
         prior, shape = self.prior, tuple(x.shape[batch : x.ndim - self.prior.dims])
         if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and self.bounds is None):
             return lambda z, step: prior.prox(z, over_batch(self.strength * step, shape))

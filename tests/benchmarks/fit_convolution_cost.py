@@ -1,7 +1,7 @@
 """Fits the cost model of `operators.convolution_cost`: run with ``python tests/benchmarks/fit_convolution_cost.py``.
 
-It measures both methods over sizes, kernels, channels and precisions, on one core and by its own processor time, so that
-other work on the machine does not matter; prints the constants; and says how much time the model's choices lose.
+It measures both methods over sizes, kernels, channels and precisions, on one core and by its own processor time, so
+that other work on the machine does not matter; prints the constants; and says what the model's choices lose.
 """
 
 import itertools

@@ -22,8 +22,8 @@ def environment() -> str:
 
 def measure(
     candidates: Mapping[str, Callable[[], object]], rounds: int = 15, seconds_per_round: float = 0.02
-) -> dict[str, float]:
-    """The median time of a call of each candidate, in seconds.
+) -> dict[str, list[float]]:
+    """The time of a call of each candidate in each round, in seconds.
 
     Parameters
     ----------
@@ -42,13 +42,15 @@ def measure(
                 times[name].append(_timed(function, calls[name]))
     finally:
         gc.enable()
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
 
 
 def compare(
     candidates: Mapping[str, Callable[[], object]], reference: str, title: str = "", rounds: int = 15
 ) -> dict[str, float]:
-    """Measure the candidates and print a table of their times, and of the ratios to that of `reference`.
+    """Measure the candidates; print a table of their median times, and of the median ratios to `reference`.
+
+    A ratio is taken within each round: what else the machine does then weighs on both its parts.
 
     Returns
     -------
@@ -56,11 +58,15 @@ def compare(
         The ratios.
     """
     times = measure(candidates, rounds)
-    ratios = {name: value / times[reference] for name, value in times.items()}
+    ratios = {
+        name: statistics.median(t / base for t, base in zip(values, times[reference], strict=True))
+        for name, values in times.items()
+    }
     width = max(map(len, [title, *candidates]))
     print(f"{title:{width}}  {'ms':>9}  {'ratio':>7}")
-    for name, value in times.items():
-        print(f"{name:{width}}  {value * 1e3:9.3f}  {ratios[name]:7.2f}{'  (reference)' if name == reference else ''}")
+    for name, values in times.items():
+        mark = "  (reference)" if name == reference else ""
+        print(f"{name:{width}}  {statistics.median(values) * 1e3:9.3f}  {ratios[name]:7.2f}{mark}")
     print(flush=True)
     return ratios
 

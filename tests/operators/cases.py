@@ -68,6 +68,32 @@ CASES = {
     ],
     "Subsample": [lambda: Subsample((5, 6), 2), lambda: Subsample((7, 3, 4), (3, 1, 2)), lambda: Subsample(4, 9)],
     "RealToComplex": [lambda: RealToComplex((3, 2))],
+    "Convolution": [
+        *(
+            lambda padding=padding, method=method: operators.Convolution(
+                real(3, 5), (6, 8), padding=padding, method=method
+            )
+            for padding in ("valid", "same", "full", "circular", "reflect", "replicate")
+            for method in ("direct", "fft")
+        ),
+        lambda: operators.Convolution(real(3), 7, stride=2, padding="reflect", mode="correlation", method="direct"),
+        lambda: operators.Convolution(real(4), 9, stride=2, method="fft"),
+        lambda: operators.Convolution(real(2, 3, 2), (4, 5, 4), padding="circular", method="fft"),
+        lambda: operators.Convolution(real(3, 3), (6, 4), stride=2, padding="circular", method="fft"),
+        lambda: operators.Convolution(single(2, 3, 3, 3), (3, 5, 6), padding="same", method="direct"),
+        lambda: operators.Convolution(complex_(2, 2, 3), (2, 8), padding="replicate", method="fft"),
+        lambda: operators.Convolution(complex_(3, 2), (5, 6), mode="correlation", method="direct"),
+        lambda: operators.Convolution(learnable(real(3, 3)), (5, 6), padding="reflect", method="fft"),
+        lambda: operators.Convolution(learnable(complex_(3)), 6, padding="circular", method="direct"),
+        lambda: operators.Convolution(real(3, 3), (5, 6), padding="circular").gram,
+        lambda: Subsample((6, 8), 2) @ operators.Convolution(real(3, 3), (6, 8), padding="circular"),
+    ],
+    "TransposedConvolution": [
+        lambda: operators.TransposedConvolution(real(3), 5, stride=2, padding=1, output_padding=1),
+        lambda: operators.TransposedConvolution(real(3, 2), (4, 5), stride=(1, 2), mode="convolution"),
+        lambda: operators.TransposedConvolution(learnable(real(2, 3, 3, 3)), (2, 4, 4), stride=2, padding=1),
+        lambda: operators.TransposedConvolution(complex_(2, 2, 2), (3, 3, 3)),
+    ],
     "FiniteDifference": [
         lambda: FiniteDifference(5),
         lambda: FiniteDifference((4, 5)),

@@ -77,7 +77,7 @@ def test_gradients():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="Wavelet: wavelet takes a discrete wavelet .* such as db4, got 'dbb'"):
+    with pytest.raises(ValueError, match=r"Wavelet: wavelet takes a discrete wavelet .* such as db4, got 'dbb'"):
         Wavelet((8, 8), "dbb")
     with pytest.raises(ValueError, match=r"Wavelet: takes even sizes, got \(8, 7\)"):
         Wavelet((8, 7))

@@ -1,0 +1,255 @@
+"""The interface and its algebra: against dense matrices, and by the structure that survives it."""
+
+import pytest
+import torch
+
+import operators
+from operators import (
+    Convolution,
+    Diagonal,
+    FiniteDifference,
+    FourierTransform,
+    Identity,
+    LinearOperator,
+    Mask,
+    Matrix,
+    RealToComplex,
+    Subsample,
+    Zero,
+    block_diag,
+    from_function,
+    hstack,
+    normalize,
+    vstack,
+)
+
+
+class Plain(LinearOperator):
+    """A matrix as an operator that keeps its structure to itself."""
+
+    def __init__(self, matrix):
+        super().__init__(matrix.shape[1], matrix.shape[0])
+        self._register("matrix", matrix)
+
+    def _forward(self, x):
+        dtype = torch.promote_types(x.dtype, self.matrix.dtype)
+        return (self.matrix.to(dtype) @ x.to(dtype)[..., None])[..., 0]
+
+
+def random(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+
+
+A, B, C = Plain(random(3, 4)), Plain(random(3, 4, seed=1)), Plain(random(4, 5, seed=2))
+Z = Plain(random(4, 3, dtype=torch.complex128, seed=3))
+
+
+@pytest.mark.parametrize(
+    ("operator", "matrix"),
+    [
+        (A @ C, A.matrix @ C.matrix),
+        (A + B, A.matrix + B.matrix),
+        (A - B, A.matrix - B.matrix),
+        (2.5 * A, 2.5 * A.matrix),
+        (A * 2.5, 2.5 * A.matrix),
+        (A / 2, A.matrix / 2),
+        (-A, -A.matrix),
+        (torch.tensor(3.0) * A, 3 * A.matrix),
+        (A.H, A.matrix.T),
+        (A.gram, A.matrix.T @ A.matrix),
+        (A.H.gram, A.matrix @ A.matrix.T),
+        ((A @ C).H, (A.matrix @ C.matrix).T),
+        ((A @ C).gram, C.matrix.T @ A.matrix.T @ A.matrix @ C.matrix),
+        ((2 * A + B).H @ (A - B), (2 * A.matrix + B.matrix).T @ (A.matrix - B.matrix)),
+        (vstack([A, B]), torch.cat([A.matrix, B.matrix])),
+        (vstack([A, C.H]), torch.cat([A.matrix, C.matrix.T])),
+        (hstack([A, B]), torch.cat([A.matrix, B.matrix], 1)),
+        (hstack([A.H, C]), torch.cat([A.matrix.T, C.matrix], 1)),
+        (block_diag([A, C]), torch.block_diag(A.matrix, C.matrix)),
+        (vstack([A, B]).gram, A.matrix.T @ A.matrix + B.matrix.T @ B.matrix),
+        (vstack([A, B]).H, torch.cat([A.matrix, B.matrix]).T),
+    ],
+)
+def test_the_algebra_is_that_of_matrices(operator, matrix):
+    torch.testing.assert_close(operator.to_matrix(), matrix)
+    torch.testing.assert_close(operator.H.to_matrix(), matrix.T)
+
+
+def test_complex_scalars_and_adjoints():
+    matrix = (1 - 2j) * Z.matrix
+    torch.testing.assert_close(((1 - 2j) * Z).to_matrix(torch.complex128), matrix)
+    torch.testing.assert_close(((1 - 2j) * Z).H.to_matrix(torch.complex128), matrix.mH)
+
+
+def test_at_applies_to_tensors():
+    x = random(2, 4)
+    assert torch.equal(A @ x, A(x))
+
+
+def test_adjoint_of_the_adjoint_is_the_operator_itself():
+    assert A.H.H is A
+
+
+def test_products_with_the_adjoint_are_grams():
+    U = FourierTransform((4, 5))
+    assert (U.H @ U).is_identity
+    assert (U @ U.H).is_identity
+    S = Subsample((4, 6), 2)
+    assert (S @ S.H).is_identity
+    product = (Mask(torch.eye(4, 5) > 0) @ U).H @ (Mask(torch.eye(4, 5) > 0) @ U)
+    assert "FourierTransform" in repr(product)
+
+
+def test_identity_and_zero_vanish():
+    assert A @ Identity(4) is A
+    assert Identity(3) @ A is A
+    assert A + Zero(4, 3) is A
+    assert isinstance(A @ Zero(2, 4), Zero)
+    assert (2 * Identity(3) + Identity(3)).has_closed_solve
+    torch.testing.assert_close((2 * Identity(3) - 5 * Identity(3))(torch.ones(3)), torch.full((3,), -3.0))
+
+
+def test_diagonals_stay_diagonal():
+    weights = random(3, 4)
+    D = Diagonal(weights)
+    for operator, expected in [
+        (D @ D, weights**2),
+        (D + 2 * Identity((3, 4)), weights + 2),
+        (Mask(weights > 0) @ D, weights.clamp_min(0)),
+        (3 * D, 3 * weights),
+        (vstack([D, Identity((3, 4))]).gram, weights**2 + 1),
+    ]:
+        assert isinstance(operator, Diagonal)
+        torch.testing.assert_close(operator.weights, expected)
+
+
+def test_circular_sums_are_solved_in_closed_form():
+    shape = (8, 6)
+    blur = Convolution(random(3, 3), shape, padding="circular")
+    joint = vstack([blur, 0.5 * FiniteDifference(shape, "circular")])
+    assert joint.gram.has_closed_solve
+    b = random(2, *shape)
+    x = joint.solve_normal(b, 0.1)
+    torch.testing.assert_close(joint.gram(x) + 0.1 * x, b)
+
+
+@pytest.mark.parametrize("padding", ["circular"])
+def test_blur_and_subsampling_is_solved_in_closed_form(padding):
+    blur = Convolution(random(3, 3), (8, 6), padding=padding)
+    coarse = Subsample((8, 6), 2) @ blur
+    assert coarse.H.gram.has_closed_solve
+    b = random(8, 6)
+    x = coarse.solve_normal(b, 0.1)
+    torch.testing.assert_close(coarse.gram(x) + 0.1 * x, b)
+
+
+def test_a_unitary_inner_factor_is_taken_out_of_the_solve():
+    mask = random(4, 5) > 0
+    mri = Mask(mask) @ FourierTransform((4, 5))
+    b = random(4, 5, dtype=torch.complex128)
+    spectrum = FourierTransform((4, 5))(b)
+    expected = FourierTransform((4, 5)).H(spectrum / (mask + 0.3))
+    torch.testing.assert_close(mri.solve_normal(b, 0.3), expected)
+
+
+def test_channels_are_lifted_in_a_composition():
+    weights = random(3, 4, 6)
+    operator = Subsample((4, 6), 2) @ Diagonal(weights)
+    assert (operator.in_shape, operator.out_shape) == ((3, 4, 6), (3, 2, 3))
+    x = random(3, 4, 6)
+    torch.testing.assert_close(operator(x), (weights * x)[:, ::2, ::2])
+    other = Diagonal(weights) @ Mask(weights[0] > 0)
+    torch.testing.assert_close(other(x), weights * x * (weights[0] > 0))
+
+
+def test_default_adjoint_promotes_as_the_forward_map_does():
+    double = Plain(random(3, 4))
+    assert double.adjoint(torch.ones(3)).dtype == torch.float64
+    assert Z.adjoint(torch.ones(4, dtype=torch.float64)).dtype == torch.complex128
+    torch.testing.assert_close(Z.adjoint(torch.ones(4, dtype=torch.float64)), Z.matrix.mH.sum(1))
+
+
+def test_a_real_part_in_the_forward_map_is_named_as_not_linear():
+    class RealPart(LinearOperator):
+        def _forward(self, x):
+            return x.real
+
+    with pytest.raises(TypeError, match=r"RealPart: maps torch.complex128 to torch.float64.*RealToComplex"):
+        RealPart(3, 3).adjoint(torch.ones(3, dtype=torch.complex128))
+
+
+def test_real_to_complex_takes_the_real_part_back():
+    F = FourierTransform(6) @ RealToComplex(6)
+    y = random(6, dtype=torch.complex128)
+    back = F.H(y)
+    assert back.dtype == torch.float64
+    torch.testing.assert_close(back, (FourierTransform(6).H(y)).real)
+
+
+def test_norm_of_products_and_multiples():
+    D = Diagonal(torch.tensor([1.0, -3.0]))
+    assert (2 * D).norm().item() == pytest.approx(6)
+    assert D.gram.norm().item() == pytest.approx(9)
+    assert D.H.norm().item() == pytest.approx(3)
+    assert block_diag([D, Identity(2)]).norm().item() == pytest.approx(3)
+    assert normalize(A).norm().item() == pytest.approx(1)
+
+
+def test_pinv_is_numpys():
+    y = random(2, 3)
+    expected = torch.linalg.pinv(A.matrix) @ y.T
+    torch.testing.assert_close(A.pinv(y), expected.T)
+    torch.testing.assert_close(Diagonal(torch.tensor([2.0, 0.0])).pinv(torch.ones(2)), torch.tensor([0.5, 0.0]))
+
+
+def test_direct_inverse_is_at_the_scale_of_the_image():
+    pool = operators.AveragePool((4, 4), 2)
+    torch.testing.assert_close(pool.direct_inverse(torch.ones(2, 2)), torch.ones(4, 4))
+    stacked = vstack([2 * Identity(3), 2 * Identity(3)])
+    torch.testing.assert_close(stacked.direct_inverse(torch.full((2, 3), 2.0)), torch.ones(3))
+
+
+def test_gradients_reach_learnable_parameters_through_the_algebra():
+    weights = torch.nn.Parameter(random(4))
+    operator = normalize(2 * Diagonal(weights) @ C)
+    loss = operator(random(5)).square().sum() + operator.gram(random(5)).sum()
+    loss.backward()
+    assert weights.grad is not None
+    assert bool(torch.isfinite(weights.grad).all())
+    assert dict(operator.named_parameters())
+
+
+def test_expressions_follow_a_parameter_that_changes():
+    weights = torch.nn.Parameter(torch.ones(3))
+    D = Diagonal(weights)
+    expressions = [
+        2 * D,
+        D @ Diagonal(torch.ones(3)),
+        Diagonal(torch.ones(3)) @ D,
+        D + Identity(3),
+        D.H,
+        Identity(3) @ D,
+    ]
+    before = [A(torch.ones(3)).sum().item() for A in expressions]
+    with torch.no_grad():
+        weights.mul_(3)
+    assert before == [6, 3, 3, 6, 3, 3]
+    assert [A(torch.ones(3)).sum().item() for A in expressions] == [18, 9, 9, 12, 9, 9]
+
+
+def test_from_function_is_the_function_of_each_image():
+    def twist(x):
+        return x.flip(0) + 2 * x.roll(1, 1)
+
+    operator = from_function(twist, (3, 4))
+    x = random(2, 5, 3, 4)
+    torch.testing.assert_close(operator(x)[1, 2], twist(x[1, 2]))
+    assert operator(x[:0]).shape == (0, 5, 3, 4)
+
+
+def test_repr_reads_as_the_expression():
+    assert repr(2 * A @ C) == "2 * (Plain((4,) -> (3,)) @ Plain((5,) -> (4,)))"
+    assert repr(A.H) == "Plain((4,) -> (3,)).H"
+    assert repr(A.gram) == "Plain((4,) -> (3,)).gram"
+    assert repr(A + B) == "Plain((4,) -> (3,)) + Plain((4,) -> (3,))"
+    assert repr(Matrix(torch.eye(2))) == "Matrix((2,) -> (2,))"
