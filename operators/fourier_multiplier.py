@@ -179,5 +179,5 @@ def _is_complex(scalar: Scalar) -> bool:
 
 def _in_precision_of(z: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """`z` in the precision of `other` (of 32 bits at least), real or complex as it is."""
-    precision = torch.promote_types(other.dtype.to_real(), torch.float32)
+    precision = torch.promote_types(other.real.dtype, torch.float32)
     return z.to(precision.to_complex() if z.is_complex() else precision)

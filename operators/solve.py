@@ -114,7 +114,7 @@ def cg(
     tol : float, optional
         Relative residual to reach; by default 1e-6 in single and 1e-12 in double precision.
     max_iter : int, optional
-        By default twice the number of unknowns, at least 100 and at most 10 000.
+        By default ten times the number of unknowns, at least 100 and at most 10 000.
     return_info : bool
         Whether to return a `SolverInfo` too. Without, a sample that does not converge gives a `ConvergenceWarning`.
 
@@ -169,7 +169,7 @@ class _Plan:
     def iterations(self) -> int:
         if self.max_iter is not None:
             return self.max_iter
-        return min(max(2 * math.prod(self.A.in_shape), 100), 10_000)
+        return min(max(10 * math.prod(self.A.in_shape), 100), 10_000)
 
 
 class _ShiftedSolve(torch.autograd.Function):
@@ -283,7 +283,7 @@ def lsqr(
     tol : float, optional
         By default 1e-6 in single and 1e-12 in double precision.
     max_iter : int, optional
-        By default twice the number of unknowns, at least 100 and at most 10 000.
+        By default ten times the number of unknowns, at least 100 and at most 10 000.
     return_info : bool
         Whether to return a `SolverInfo` too. Without, a sample that does not converge gives a `ConvergenceWarning`.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import torch
 
+from operators.solve import ConvergenceWarning
 from operators.testing.probe import Probe, adjoint_error, both_ways, difference
 
 __all__ = ["NotChecked"]
@@ -168,7 +169,9 @@ def inverses(probe: Probe) -> Iterator[str]:
         error = difference(A.adjoint(A(x)) + weight * x, b)
         if not error < 100 * probe.rounding:
             yield f"solve_normal(b, damping) leaves (A.H A + damping) x different from b by {error:.1e}"
-    x = A.pinv(y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what counts is the residual that is left
+        x = A.pinv(y)
     residual, scale = A.adjoint(A(x) - y).norm(), A.adjoint(y).norm()
     if not residual <= 1e-6 * scale + 1e-12:
         yield f"pinv(y) is no least-squares solution: |A.H (A x - y)| is {residual / scale:.1e} of |A.H y|"
