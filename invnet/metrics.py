@@ -24,7 +24,7 @@ def psnr(x: torch.Tensor, reference: torch.Tensor, data_range: float = 1.0, *, d
 
     Parameters
     ----------
-    x, reference : torch.Tensor, shape (*batch, *image)
+    x, reference : torch.Tensor, shape ``(*batch, *image)``
         Of the same shape. Of complex images the magnitudes are compared, as is usual in magnetic resonance.
     data_range : float
         The range of intensities that the images may have, positive.
@@ -33,7 +33,7 @@ def psnr(x: torch.Tensor, reference: torch.Tensor, data_range: float = 1.0, *, d
 
     Returns
     -------
-    torch.Tensor, shape (*batch,)
+    torch.Tensor, shape ``(*batch,)``
         In decibels; infinite for equal images. Without gradient.
 
     Raises
@@ -62,7 +62,7 @@ def ssim(
 
     Parameters
     ----------
-    x, reference : torch.Tensor, shape (*batch, *image)
+    x, reference : torch.Tensor, shape ``(*batch, *image)``
         Of the same shape, each spatial dimension of at least 11 pixels. Of complex images the magnitudes are compared.
     data_range : float
         The range of intensities that the images may have, positive.
@@ -74,7 +74,7 @@ def ssim(
 
     Returns
     -------
-    torch.Tensor, shape (*batch,)
+    torch.Tensor, shape ``(*batch,)``
         At most 1, which equal images have. Without gradient.
 
     Raises

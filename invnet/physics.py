@@ -76,14 +76,14 @@ class Physics(torch.nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *in_shape)
+        x : torch.Tensor, shape ``(*batch, *in_shape)``
             The image.
         generator : torch.Generator
             The only source of randomness, on the device of `x`; needed if there is noise.
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *out_shape)
+        torch.Tensor, shape ``(*batch, *out_shape)``
 
         Raises
         ------
@@ -99,11 +99,11 @@ class Physics(torch.nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *in_shape)
+        x : torch.Tensor, shape ``(*batch, *in_shape)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *out_shape)
+        torch.Tensor, shape ``(*batch, *out_shape)``
         """
         exact = self.operator(x)
         return exact if self.sensor is None else self.sensor(exact)
@@ -121,12 +121,12 @@ class Physics(torch.nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *in_shape)
-        y : torch.Tensor, shape (*batch, *out_shape)
+        x : torch.Tensor, shape ``(*batch, *in_shape)``
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch,)
+        torch.Tensor, shape ``(*batch,)``
             Real; the sum over a measurement's entries.
 
         Raises
@@ -146,12 +146,12 @@ class Physics(torch.nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *in_shape)
-        y : torch.Tensor, shape (*batch, *out_shape)
+        x : torch.Tensor, shape ``(*batch, *in_shape)``
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *in_shape)
+        torch.Tensor, shape ``(*batch, *in_shape)``
             Real for a real x.
 
         Raises
@@ -174,7 +174,7 @@ class Physics(torch.nn.Module):
 
         Parameters
         ----------
-        y : torch.Tensor, shape (*batch, *out_shape)
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
 
         Raises
         ------

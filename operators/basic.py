@@ -118,7 +118,7 @@ class Diagonal(LinearOperator):
 
     Parameters
     ----------
-    weights : torch.Tensor, shape (*in_shape)
+    weights : torch.Tensor, shape ``(*in_shape)``
         Real or complex; learnable if an `nn.Parameter`.
 
     Raises
@@ -185,7 +185,7 @@ class Mask(LinearOperator):
 
     Parameters
     ----------
-    mask : torch.Tensor, shape (*in_shape)
+    mask : torch.Tensor, shape ``(*in_shape)``
         Boolean, or a tensor of zeros and ones.
 
     Raises

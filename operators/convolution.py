@@ -33,7 +33,7 @@ class Convolution(LinearOperator):
 
     Parameters
     ----------
-    kernel : torch.Tensor, shape (*kernel_size) or (C_out, C_in, *kernel_size)
+    kernel : torch.Tensor, shape ``(*kernel_size)`` or ``(C_out, C_in, *kernel_size)``
         Real or complex, in 1, 2 or 3 spatial dimensions. Learnable if an `nn.Parameter`.
     in_shape : int or sequence of int
         ``(*spatial)`` for a kernel without channels, which then acts on each channel of the batch alone;
@@ -251,7 +251,7 @@ def check_kernel(kernel: torch.Tensor, shape: tuple[int, ...], owner: str) -> tu
     if kernel.ndim not in (len(shape), len(shape) + 1) or not 1 <= dims <= 3:
         raise ValueError(
             f"{owner}: takes a kernel of 1 to 3 dimensions for an in_shape of as many, or with two channel dimensions "
-            f"for an in_shape (channels, *spatial); got kernel {tuple(kernel.shape)} for in_shape {shape}"
+            f"for an in_shape ``(channels, *spatial)``; got kernel {tuple(kernel.shape)} for in_shape {shape}"
         )
     if kernel.numel() == 0:
         raise ValueError(f"{owner}: the kernel is empty, of shape {tuple(kernel.shape)}")

@@ -138,12 +138,12 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *in_shape)
+        x : torch.Tensor, shape ``(*batch, *in_shape)``
             Floating-point or complex, on the operator's device.
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *out_shape)
+        torch.Tensor, shape ``(*batch, *out_shape)``
 
         Raises
         ------
@@ -160,11 +160,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        y : torch.Tensor, shape (*batch, *out_shape)
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *in_shape)
+        torch.Tensor, shape ``(*batch, *in_shape)``
 
         Raises
         ------
@@ -215,11 +215,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        y : torch.Tensor, shape (*batch, *out_shape)
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *in_shape)
+        torch.Tensor, shape ``(*batch, *in_shape)``
         """
         self._check(y, self.out_shape, "a measurement")
         return self._direct_inverse(y)
@@ -229,11 +229,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        y : torch.Tensor, shape (*batch, *out_shape)
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *in_shape)
+        torch.Tensor, shape ``(*batch, *in_shape)``
         """
         return solve.lstsq(self, y)
 
@@ -242,13 +242,13 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        b : torch.Tensor, shape (*batch, *in_shape)
+        b : torch.Tensor, shape ``(*batch, *in_shape)``
         damping : float or torch.Tensor, shape broadcastable to batch
             At least zero.
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *in_shape)
+        torch.Tensor, shape ``(*batch, *in_shape)``
 
         Raises
         ------

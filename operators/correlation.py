@@ -27,8 +27,8 @@ def correlate(x: torch.Tensor, weight: torch.Tensor, stride: Sequence[int], zero
 
     Parameters
     ----------
-    x : torch.Tensor, shape (batch, c_in, *spatial)
-    weight : torch.Tensor, shape (c_out, c_in, *kernel)
+    x : torch.Tensor, shape ``(batch, c_in, *spatial)``
+    weight : torch.Tensor, shape ``(c_out, c_in, *kernel)``
     stride : sequence of int
     zeros : sequence of (int, int)
         Zeros before and after each dimension; a negative number crops.
@@ -47,8 +47,8 @@ def correlate_transposed(
 
     Parameters
     ----------
-    y : torch.Tensor, shape (batch, c_out, *out)
-    weight : torch.Tensor, shape (c_out, c_in, *kernel)
+    y : torch.Tensor, shape ``(batch, c_out, *out)``
+    weight : torch.Tensor, shape ``(c_out, c_in, *kernel)``
     stride, zeros
         As for `correlate`.
     size : sequence of int
@@ -77,7 +77,7 @@ def on_images(
     ----------
     function : callable
         Linear in its argument, of shape ``(batch, channels, *spatial)``.
-    x : torch.Tensor, shape (*batch, *given)
+    x : torch.Tensor, shape ``(*batch, *given)``
         Under a real kernel a complex `x` is taken as two real images.
     kernel : torch.Tensor
         With two channel dimensions if it has one dimension more than `given`; without, there is one channel.
@@ -86,7 +86,7 @@ def on_images(
 
     Returns
     -------
-    torch.Tensor, shape (*batch, *wanted)
+    torch.Tensor, shape ``(*batch, *wanted)``
     """
     if x.is_complex() and not kernel.is_complex():
         return on_real_and_imaginary(lambda parts: on_images(function, parts, kernel, given, wanted), x)

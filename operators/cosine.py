@@ -19,7 +19,7 @@ class CosineDiagonal(LinearOperator):
 
     Parameters
     ----------
-    eigenvalues : torch.Tensor, shape (*in_shape)
+    eigenvalues : torch.Tensor, shape ``(*in_shape)``
         Real.
 
     References

@@ -73,7 +73,7 @@ class FourierPlan:
         Parameters
         ----------
         x : torch.Tensor
-        spectrum : torch.Tensor, shape (*grid) or (C_out, C_in, *grid)
+        spectrum : torch.Tensor, shape ``(*grid)`` or ``(C_out, C_in, *grid)``
             Of the kernel, moved by `shifts`.
         half : bool
             Whether the spectrum is the half that belongs to a real kernel.

@@ -37,7 +37,7 @@ def kernel_spectrum(kernel: torch.Tensor, grid: Sequence[int], shifts: Sequence[
 
     Parameters
     ----------
-    kernel : torch.Tensor, shape (*channels, *kernel_size)
+    kernel : torch.Tensor, shape ``(*channels, *kernel_size)``
     grid : sequence of int
         No smaller than the kernel.
     shifts : sequence of int

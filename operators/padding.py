@@ -33,7 +33,7 @@ def extend(x: torch.Tensor, widths: Margins, padding: str) -> torch.Tensor:
 
     Parameters
     ----------
-    x : torch.Tensor, shape (batch, channels, *spatial)
+    x : torch.Tensor, shape ``(batch, channels, *spatial)``
     widths : sequence of (int, int)
         Entries to add before and after each spatial dimension.
     padding : str
@@ -63,7 +63,7 @@ def fold(y: torch.Tensor, widths: Margins, padding: str) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor, shape (batch, channels, *spatial)
+    torch.Tensor, shape ``(batch, channels, *spatial)``
     """
     if padding not in ("circular", "reflect", "replicate"):
         return extend(y, [(-before, -after) for before, after in widths], "constant")

@@ -34,10 +34,10 @@ class SolverInfo:
 
     Attributes
     ----------
-    iterations : torch.Tensor, shape (*batch), integer
+    iterations : torch.Tensor, shape ``(*batch)``, integer
         Iterations that the sample took part in; zero where a closed form served.
-    converged : torch.Tensor, shape (*batch), boolean
-    residual : torch.Tensor, shape (*batch), real
+    converged : torch.Tensor, shape ``(*batch)``, boolean
+    residual : torch.Tensor, shape ``(*batch)``, real
         The relative residual at the end, as the solver defines it.
 
     Examples
@@ -106,7 +106,7 @@ def cg(
     ----------
     A : LinearOperator
         Hermitian and positive semidefinite, such as a `gram`.
-    b : torch.Tensor, shape (*batch, *in_shape)
+    b : torch.Tensor, shape ``(*batch, *in_shape)``
     shift : float or torch.Tensor, shape broadcastable to batch
         At least zero.
     preconditioner : callable, optional
@@ -120,7 +120,7 @@ def cg(
 
     Returns
     -------
-    x : torch.Tensor, shape (*batch, *in_shape)
+    x : torch.Tensor, shape ``(*batch, *in_shape)``
     info : SolverInfo
         If `return_info` is true.
 
@@ -277,7 +277,7 @@ def lsqr(
     Parameters
     ----------
     A : LinearOperator
-    y : torch.Tensor, shape (*batch, *out_shape)
+    y : torch.Tensor, shape ``(*batch, *out_shape)``
     damping : float or torch.Tensor, shape broadcastable to batch
         At least zero. (The ``damp`` of other LSQR codes is its square root.)
     tol : float, optional
@@ -289,7 +289,7 @@ def lsqr(
 
     Returns
     -------
-    x : torch.Tensor, shape (*batch, *in_shape)
+    x : torch.Tensor, shape ``(*batch, *in_shape)``
     info : SolverInfo
         If `return_info` is true.
 
@@ -456,7 +456,7 @@ def lstsq(
     Parameters
     ----------
     A : LinearOperator
-    y : torch.Tensor, shape (*batch, *out_shape)
+    y : torch.Tensor, shape ``(*batch, *out_shape)``
     damping : float or torch.Tensor, shape broadcastable to batch
         At least zero.
     preconditioner : callable, optional
@@ -466,7 +466,7 @@ def lstsq(
 
     Returns
     -------
-    x : torch.Tensor, shape (*batch, *in_shape)
+    x : torch.Tensor, shape ``(*batch, *in_shape)``
         Differentiable in `y`, `damping` and the operator's parameters, to any order.
     info : SolverInfo
         If `return_info` is true.

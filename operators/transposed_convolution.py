@@ -22,7 +22,7 @@ class TransposedConvolution(LinearOperator):
 
     Parameters
     ----------
-    kernel : torch.Tensor, shape (*kernel_size) or (C_in, C_out, *kernel_size)
+    kernel : torch.Tensor, shape ``(*kernel_size)`` or ``(C_in, C_out, *kernel_size)``
         Real or complex, in 1, 2 or 3 spatial dimensions; channels in torch's order for transposed convolutions.
         Learnable if an `nn.Parameter`.
     in_shape : int or sequence of int

@@ -110,7 +110,7 @@ class Wavelet(LinearOperator):
 
         Parameters
         ----------
-        y : torch.Tensor, shape (*batch, *in_shape)
+        y : torch.Tensor, shape ``(*batch, *in_shape)``
 
         Returns
         -------

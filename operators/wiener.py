@@ -31,7 +31,7 @@ def wiener_inverse(
 
     Parameters
     ----------
-    y : torch.Tensor, shape (*batch, *outputs)
+    y : torch.Tensor, shape ``(*batch, *outputs)``
         Data of a convolution without stride.
     transfer : callable
         Gives H on a grid of the given size, with the kernel's centre at the origin: the half that belongs to a real
@@ -43,7 +43,7 @@ def wiener_inverse(
 
     Returns
     -------
-    torch.Tensor, shape (*batch, *spatial)
+    torch.Tensor, shape ``(*batch, *spatial)``
     """
     batch = y.shape[: y.ndim - len(spatial)]
     images = y.reshape(math.prod(batch), 1, *y.shape[y.ndim - len(spatial) :])

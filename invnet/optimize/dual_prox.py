@@ -33,13 +33,13 @@ def dual_prox(
 
     Parameters
     ----------
-    x : torch.Tensor, shape (*batch, *image)
+    x : torch.Tensor, shape ``(*batch, *image)``
         The batch is what `threshold` has.
     K : LinearOperator
         On the trailing dimensions of an image, or fewer of them.
     magnitudes : callable
         The magnitude ``|z_g|`` of each group of coefficients, in a shape that broadcasts against the coefficients.
-    threshold : torch.Tensor, shape (*batch)
+    threshold : torch.Tensor, shape ``(*batch)``
         At least zero.
     dual : torch.Tensor, optional
         A dual point to begin at: that of a similar problem. By default zero.
@@ -52,7 +52,7 @@ def dual_prox(
 
     Returns
     -------
-    z : torch.Tensor, shape (*batch, *image)
+    z : torch.Tensor, shape ``(*batch, *image)``
     dual : torch.Tensor
         To begin a similar problem at.
 

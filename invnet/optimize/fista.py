@@ -29,13 +29,13 @@ def fista(
 
     Parameters
     ----------
-    x : torch.Tensor, shape (*batch, *image)
+    x : torch.Tensor, shape ``(*batch, *image)``
         Where to begin.
     gradient : callable
         Of f.
     prox : callable
         ``prox(x, step)`` of R, with a step of shape batch.
-    lipschitz : torch.Tensor, shape (*batch)
+    lipschitz : torch.Tensor, shape ``(*batch)``
         Lipschitz constant of the gradient; with `value`, a first guess.
     progress : Progress
         Decides when each sample is done.
@@ -44,7 +44,7 @@ def fista(
 
     Returns
     -------
-    torch.Tensor, shape (*batch, *image)
+    torch.Tensor, shape ``(*batch, *image)``
 
     References
     ----------

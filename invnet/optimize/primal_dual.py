@@ -57,7 +57,7 @@ def primal_dual(
 
     Parameters
     ----------
-    x : torch.Tensor, shape (*batch, *image)
+    x : torch.Tensor, shape ``(*batch, *image)``
         Where to begin.
     terms : sequence of DualTerm
     progress : Progress
@@ -69,7 +69,7 @@ def primal_dual(
 
     Returns
     -------
-    torch.Tensor, shape (*batch, *image)
+    torch.Tensor, shape ``(*batch, *image)``
 
     References
     ----------

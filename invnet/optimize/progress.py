@@ -35,11 +35,11 @@ class Progress:
 
     Attributes
     ----------
-    converged : torch.Tensor, shape (*batch), boolean
+    converged : torch.Tensor, shape ``(*batch)``, boolean
         Which samples are done.
     iterations : int
         Iterations so far.
-    objectives, residuals : list of torch.Tensor, shape (*batch)
+    objectives, residuals : list of torch.Tensor, shape ``(*batch)``
         As recorded.
     """
 
@@ -77,13 +77,13 @@ class Progress:
 
         Parameters
         ----------
-        image, new : torch.Tensor, shape (*batch, *image)
+        image, new : torch.Tensor, shape ``(*batch, *image)``
             The image recorded before, and the present one.
-        residual : torch.Tensor, shape (*batch)
+        residual : torch.Tensor, shape ``(*batch)``
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *image)
+        torch.Tensor, shape ``(*batch, *image)``
             The new image of each sample that was not done before.
         """
         shape = tuple(image.shape[image.ndim - self.image_dims :])

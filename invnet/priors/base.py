@@ -66,11 +66,11 @@ class Prior(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *image) with `dims` dimensions of an image
+        x : torch.Tensor, shape ``(*batch, *image)`` with `dims` dimensions of an image
 
         Returns
         -------
-        torch.Tensor, shape (*batch)
+        torch.Tensor, shape ``(*batch)``
 
         Raises
         ------
@@ -85,13 +85,13 @@ class Prior(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *image)
+        x : torch.Tensor, shape ``(*batch, *image)``
         step : float or torch.Tensor, shape broadcastable to batch
             At least zero.
 
         Returns
         -------
-        torch.Tensor, shape (*batch, *image)
+        torch.Tensor, shape ``(*batch, *image)``
 
         Raises
         ------

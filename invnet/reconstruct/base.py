@@ -82,7 +82,7 @@ class Reconstructor(torch.nn.Module, abc.ABC):
 
         Parameters
         ----------
-        y : torch.Tensor, shape (*batch, *out_shape)
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
             The measurement: finite, on the physics' device.
         physics : Physics
             What it was measured with.
@@ -91,7 +91,7 @@ class Reconstructor(torch.nn.Module, abc.ABC):
 
         Returns
         -------
-        image : torch.Tensor, shape (*batch, *in_shape)
+        image : torch.Tensor, shape ``(*batch, *in_shape)``
             Finite.
         info : Info
             If `return_info` is true. Without, iterations that ended too early give a `ConvergenceWarning`.

@@ -113,13 +113,13 @@ class MAP(Reconstructor):
 
         Parameters
         ----------
-        x : torch.Tensor, shape (*batch, *in_shape)
-        y : torch.Tensor, shape (*batch, *out_shape)
+        x : torch.Tensor, shape ``(*batch, *in_shape)``
+        y : torch.Tensor, shape ``(*batch, *out_shape)``
         physics : Physics
 
         Returns
         -------
-        torch.Tensor, shape (*batch)
+        torch.Tensor, shape ``(*batch)``
             A prior of more dimensions than `in_shape` (total variation of joint channels) takes them from the batch.
         """
         likelihood, penalty = physics.negative_log_likelihood(x, y), self.prior(x)
