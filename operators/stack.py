@@ -162,7 +162,7 @@ def vstack(operators: Sequence[LinearOperator]) -> VStack:
 
 
 def hstack(operators: Sequence[LinearOperator]) -> HStack:
-    """Sum several operators, each of its own image: ``(x_1, ..., x_k) -> A_1 x_1 + ... + A_k x_k``.
+    """Sum several operators, each of its own image: ``(x_1, ..., x_k) -> sum_i A_i x_i``.
 
     Parameters
     ----------

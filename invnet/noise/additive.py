@@ -66,7 +66,7 @@ class Gaussian(Noise):
 
 
 class Uniform(Noise):
-    """Noise spread evenly around the exact data, as that of rounding: y is in ``c - width/2 .. c + width/2``.
+    """Noise spread evenly around the exact data, as that of rounding: up to ``width / 2`` to either side.
 
     The negative log-likelihood is zero where ``|c - y| <= width / 2`` (up to rounding) and infinite elsewhere. So its
     gradient is zero inside, and outside infinite with the sign of ``c - y``: use a solver that takes its proximal map

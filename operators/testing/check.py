@@ -34,6 +34,7 @@ CHECKS: dict[str, Callable[[Probe], Iterator[str]]] = {
     "memory layout": handling.memory_layout,
     "purity": handling.purity,
     "copies": handling.copies,
+    "pickling": handling.pickling,
     "moves": handling.moves,
     "error messages": handling.error_messages,
 }
