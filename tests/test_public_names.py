@@ -24,13 +24,13 @@ def public_objects():
                 yield pytest.param(name, value, id=f"{module_name}.{name}")
 
 
-@pytest.mark.parametrize(("name", "value"), public_objects())
+@pytest.mark.parametrize(("name", "value"), list(public_objects()))
 def test_is_in_the_reference(name, value):
     lines = {line.strip().rpartition(".")[2] for line in REFERENCE.splitlines()}
     assert name in lines, f"docs/reference lists no {name}"
 
 
-@pytest.mark.parametrize(("name", "value"), public_objects())
+@pytest.mark.parametrize(("name", "value"), list(public_objects()))
 def test_has_a_docstring_with_an_example(name, value):
     text = inspect.getdoc(value) or ""
     assert text, f"{name} has no docstring"
