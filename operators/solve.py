@@ -43,9 +43,8 @@ class SolverInfo:
     Examples
     --------
     >>> from operators import Diagonal
-    >>> _, info = cg(Diagonal(torch.tensor([1.0, 2.0])), torch.ones(2), return_info=True)
-    >>> info
-    SolverInfo(converged 1 of 1, iterations at most 2, relative residual at most 0)
+    >>> cg(Diagonal(torch.tensor([2.0, 2.0])), torch.ones(2), return_info=True)[1]
+    SolverInfo(converged 1 of 1, iterations at most 1, relative residual at most 0)
     """
 
     iterations: torch.Tensor
@@ -308,7 +307,7 @@ def lsqr(
     Examples
     --------
     >>> from operators import Diagonal
-    >>> lsqr(Diagonal(torch.tensor([1.0, 2.0, 0.0])), torch.tensor([1.0, 4.0, 5.0]))
+    >>> lsqr(Diagonal(torch.tensor([2.0, 2.0, 0.0])), torch.tensor([2.0, 4.0, 5.0]))
     tensor([1., 2., 0.])
     """
     _check_rhs(A, y, A.out_shape, "lsqr")
@@ -610,11 +609,13 @@ def _tridiagonal(diagonal: list[float], off_diagonal: list[float]) -> torch.Tens
 
 
 def _ritz_error(diagonal: list[float], off_diagonal: list[float], beta: float) -> float:
-    """The relative error of the largest Ritz value, estimated from its residual and its gap to the second."""
+    """The relative error of the largest Ritz value, bounded by its residual.
+
+    The square of the residual over the gap to the second Ritz value is a sharper bound, but not where two of the
+    largest eigenvalues are close and still have one Ritz value between them; and it saves a tenth of the steps only.
+    """
     values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
-    residual = beta * float(vectors[-1, -1].abs())
-    gap = float(values[-1] - values[-2]) if len(values) > 1 else 0.0
-    return min(residual, residual**2 / gap if gap > 0 else residual) / float(values[-1])
+    return beta * float(vectors[-1, -1].abs()) / float(values[-1])
 
 
 def _ritz_vector(

@@ -34,8 +34,10 @@ def gaussian_kernel(size: SupportsIndex, sigma: float) -> torch.Tensor:
 
     Examples
     --------
-    >>> gaussian_kernel(5, sigma=1.0).sum().item()
-    1.0
+    >>> gaussian_kernel(3, sigma=0.5)
+    tensor([[0.0113, 0.0838, 0.0113],
+            [0.0838, 0.6193, 0.0838],
+            [0.0113, 0.0838, 0.0113]])
     """
     size = _odd(size, "gaussian_kernel")
     if not (math.isfinite(sigma) and sigma > 0):
