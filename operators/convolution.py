@@ -11,12 +11,14 @@ from operators.basic import Subsample
 from operators.checks import Shape, as_shape, check_choice, check_finite, per_dimension
 from operators.convolution_cost import faster_method
 from operators.core import LinearOperator
-from operators.correlation import correlate, correlate_transposed, flipped, on_images
+from operators.correlation import on_images
+from operators.direct_convolution import DirectPlan
 from operators.fft_convolution import FourierPlan
 from operators.fourier import squared_magnitude
 from operators.fourier_multiplier import FourierMultiplier
-from operators.kernel_spectrum import SpectrumCache, kernel_spectrum
-from operators.padding import PADDINGS, Margins, extend, fold, margins
+from operators.kernel_cache import KernelCache
+from operators.kernel_spectrum import kernel_spectrum
+from operators.padding import PADDINGS, Margins, margins
 from operators.wiener import NOISE_TO_SIGNAL, wiener_inverse
 
 __all__ = ["Convolution", "check_kernel"]
@@ -117,22 +119,20 @@ class Convolution(LinearOperator):
         check_choice(method, ("auto", "direct", "fft"), self.name, "method")
         _check_fit(size, spatial, padding, self.name)
         strides = per_dimension(stride, len(size), self.name, "stride")
-        widths = margins(padding, mode, size)
-        plan = FourierPlan.of(spatial, size, widths, strides, padding)
-        outputs = tuple(-(-m // s) for m, s in zip(plan.outputs, strides, strict=True))
+        widths, reverse = margins(padding, mode, size), mode == "convolution"
+        direct = DirectPlan.of(spatial, size, widths, strides, padding, reverse, bool(channels))
+        by_fft = FourierPlan.of(spatial, size, widths, strides, padding, reverse)
+        outputs = tuple(-(-m // s) for m, s in zip(direct.outputs, strides, strict=True))
         super().__init__(shape, (*channels[:1], *outputs))
         self._register("kernel", kernel)
         self.spatial, self.kernel_size, self.stride = spatial, size, strides
-        self.padding, self.mode, self.margins, self.plan = padding, mode, widths, plan
-        self.has_channels = bool(channels)
-        # The margins are zeros, which torch's ``conv`` adds itself, or go on with the image in another way.
-        none = [(0, 0) for _ in size]
-        self._zeros, self._continued = (widths, none) if padding in ("valid", "same", "full") else (none, widths)
+        self.padding, self.mode, self.margins, self.has_channels = padding, mode, widths, bool(channels)
         self.chooses_method = method == "auto"
-        if method == "auto":
-            method = faster_method(size, outputs, plan.grid, channels or (1, 1), kernel.dtype)
-        self.method = method
-        self._cache, self._transfer_cache = SpectrumCache(), SpectrumCache()
+        self.method = faster_method(direct, by_fft, channels or (1, 1), kernel.dtype) if method == "auto" else method
+        self.plan: DirectPlan | FourierPlan = direct if self.method == "direct" else by_fft
+        # What the plan makes of the kernel, and the kernel's spectrum on the image's own grid.
+        self._cache: KernelCache = KernelCache()
+        self._transfer_cache: KernelCache[torch.Tensor] = KernelCache()
 
     # ---------------------------------------------------------------- the map and its adjoint
 
@@ -143,37 +143,15 @@ class Convolution(LinearOperator):
         return on_images(self._transposed, y, self.kernel, self.out_shape, self.in_shape)
 
     def _convolved(self, x: torch.Tensor) -> torch.Tensor:
-        if self.method == "fft":
-            return self.plan.forward(x, self._spectrum(x.dtype), not self.kernel.is_complex())
-        x = extend(x, self._continued, self.padding)
-        return correlate(x, self._weight(x.dtype), self.stride, self._zeros)
+        return self.plan.forward(x, self._cache.get(self.kernel, x.dtype, self.plan.prepared))
 
     def _transposed(self, y: torch.Tensor) -> torch.Tensor:
-        if self.method == "fft":
-            return self.plan.adjoint(y, self._spectrum(y.dtype), not self.kernel.is_complex())
-        size = [n + before + after for n, (before, after) in zip(self.spatial, self._continued, strict=True)]
-        x = correlate_transposed(y, self._weight(y.dtype).conj(), self.stride, self._zeros, size)
-        return fold(x, self._continued, self.padding)
+        return self.plan.adjoint(y, self._cache.get(self.kernel, y.dtype, self.plan.prepared))
 
-    def _weight(self, dtype: torch.dtype) -> torch.Tensor:
-        """The kernel as torch's ``conv`` takes it: for correlation, with channels."""
-        kernel = self.kernel.to(dtype)
-        kernel = kernel if self.mode == "correlation" else flipped(kernel, len(self.spatial))
-        return kernel if self.has_channels else kernel.view(1, 1, *self.kernel_size)
-
-    def _spectrum(self, dtype: torch.dtype) -> torch.Tensor:
-        """The kernel's spectrum on the grid of the transforms."""
-        dtype = torch.promote_types(dtype, torch.float32)
-        return self._cache.get(self.kernel, dtype, lambda k: self._spectrum_on(self.plan.grid, self.plan.shifts, k))
-
-    def _spectrum_on(self, grid: Sequence[int], shifts: Sequence[int], kernel: torch.Tensor) -> torch.Tensor:
-        kernel = kernel if self.mode == "convolution" else flipped(kernel, len(grid))
-        return kernel_spectrum(kernel, grid, shifts, half=not kernel.is_complex())
-
-    def _transfer_function(self, grid: Sequence[int], kernel: torch.Tensor) -> torch.Tensor:
-        """The kernel's spectrum with its centre at the origin."""
+    def _transfer_function(self, kernel: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
+        """The kernel's spectrum on a periodic grid, with its centre at the origin."""
         shifts = [before - (k - 1) for (before, _), k in zip(self._centred_margins, self.kernel_size, strict=True)]
-        return self._spectrum_on(grid, shifts, kernel)
+        return kernel_spectrum(kernel, grid, shifts, self.mode == "convolution")
 
     @property
     def _centred_margins(self) -> Margins:
@@ -190,7 +168,7 @@ class Convolution(LinearOperator):
         """The gram without the stride."""
         # From a spectrum in 64 bits, so that the gram is as exact as the operator on images of any precision.
         dtype = torch.promote_types(self.kernel.dtype, torch.float64)
-        spectrum = self._transfer_cache.get(self.kernel, dtype, lambda k: self._transfer_function(self.spatial, k))
+        spectrum = self._transfer_cache.get(self.kernel, dtype, lambda k: self._transfer_function(k, self.spatial))
         return FourierMultiplier(
             squared_magnitude(spectrum),
             self.spatial,
@@ -213,13 +191,14 @@ class Convolution(LinearOperator):
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         if isinstance(self._cogram(), FourierMultiplier):
-            return self.solve_normal(self.adjoint(y), NOISE_TO_SIGNAL * self.norm().detach() ** 2)
+            return self.solve_normal(self.adjoint(y), NOISE_TO_SIGNAL * self.norm() ** 2)
         if self.has_channels or any(s > 1 for s in self.stride):
             return super()._direct_inverse(y)
         pairs = zip(self._centred_margins, self.margins, strict=True)
         missing = [(b - before, a - after) for (b, a), (before, after) in pairs]
-        transfer = functools.partial(self._transfer_function, kernel=self.kernel)
-        return wiener_inverse(y, transfer, self.spatial, self.kernel_size, missing)
+        transfer = functools.partial(self._transfer_function, self.kernel)
+        is_real = not self.kernel.is_complex()
+        return wiener_inverse(y, transfer, self.spatial, self.kernel_size, missing, half=is_real)
 
     def _composed_into(self, outer: LinearOperator) -> LinearOperator | None:
         if not isinstance(outer, Subsample) or (self.has_channels and outer.step[0] > 1):
@@ -251,7 +230,7 @@ def check_kernel(kernel: torch.Tensor, shape: tuple[int, ...], owner: str) -> tu
     if kernel.ndim not in (len(shape), len(shape) + 1) or not 1 <= dims <= 3:
         raise ValueError(
             f"{owner}: takes a kernel of 1 to 3 dimensions for an in_shape of as many, or with two channel dimensions "
-            f"for an in_shape ``(channels, *spatial)``; got kernel {tuple(kernel.shape)} for in_shape {shape}"
+            f"for an in_shape (channels, *spatial); got kernel {tuple(kernel.shape)} for in_shape {shape}"
         )
     if kernel.numel() == 0:
         raise ValueError(f"{owner}: the kernel is empty, of shape {tuple(kernel.shape)}")

@@ -87,7 +87,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         # One Landweber step from zero: the adjoint at the scale of the image.
-        return self._adjoint(y) / self.norm().detach() ** 2
+        return self._adjoint(y) * reciprocal(self.norm().detach() ** 2)
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
         """Solve ``(A + shift I) x = b`` for a positive semidefinite A; `shift` broadcasts to the batch."""
@@ -288,7 +288,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Scalar) -> LinearOperator:
-        return self * (1 / scalar) if isinstance(scalar, int | Scalar) else NotImplemented
+        if not isinstance(scalar, int | Scalar):
+            return NotImplemented
+        if not isinstance(scalar, torch.Tensor) and scalar == 0:
+            raise ValueError(f"{self.name}: is divided by a number other than zero, got {scalar}")
+        return self * (1 / scalar)
 
     def __neg__(self) -> LinearOperator:
         return self * -1
@@ -499,7 +503,7 @@ class Scaled(LinearOperator):
         return magnitude(self.scalar) * self.operator.norm()
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self.operator.direct_inverse(y / self.scalar)
+        return self.operator.direct_inverse(y * reciprocal(self.scalar))
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
         return (scalar * self.scalar) * self.operator
@@ -517,13 +521,14 @@ class Scaled(LinearOperator):
         return None if multiple is None else (self.scalar + multiple) * self.operator
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        if not self.has_closed_solve:
+        if not self.has_closed_solve or bool(self.scalar == 0):
             return super()._solve_shifted(b, shift)
         return self.operator._solve_shifted(b / self.scalar, shift / self.scalar)
 
     def __repr__(self) -> str:
         value = self.scalar.item() if isinstance(self.scalar, torch.Tensor) else self.scalar
-        return f"{value:.6g} * {_factor(self.operator)}"
+        number = f"({value:.6g})" if isinstance(value, complex) else f"{value:.6g}"
+        return f"{number} * {_factor(self.operator)}"
 
 
 class Batched(LinearOperator):
@@ -666,6 +671,14 @@ def identity_multiple(operator: LinearOperator) -> Scalar | None:
 def conj(scalar: Scalar) -> Scalar:
     """The complex conjugate of a number or a tensor."""
     return scalar.conj() if isinstance(scalar, torch.Tensor) else scalar.conjugate()
+
+
+def reciprocal(scalar: Scalar) -> Scalar:
+    """One over a number or a tensor, and zero for zero: the pseudo-inverse."""
+    if not isinstance(scalar, torch.Tensor):
+        return 1 / scalar if scalar else 0.0
+    is_zero = scalar == 0
+    return torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, scalar))
 
 
 def magnitude(scalar: Scalar) -> float | torch.Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.fourier import fft, inverse_fft
-from operators.kernel_spectrum import fast_length, is_fast_length
+from operators.kernel_spectrum import fast_length, is_fast_length, kernel_spectrum
 from operators.padding import Margins, extend, fold
 
 __all__ = ["FourierPlan"]
@@ -20,39 +20,40 @@ class FourierPlan:
 
     Attributes
     ----------
-    spatial : tuple of int
-        The image's size.
+    spatial, stride, outputs : tuple of int
+        The image's size, the stride, and how many outputs there are before it.
+    padding : str
     grid : tuple of int
         The transforms' size: no larger than needed, and of fast lengths.
     extended : sequence of (int, int)
         How far the image is continued before and after each dimension, beyond what the grid's own zeros or periods do.
     shifts : tuple of int
         By how much the kernel is moved on the grid, so that the first output is at index 0.
-    outputs : tuple of int
-        How many outputs there are on the grid along each dimension, before the stride.
-    stride : tuple of int
-    padding : str
+    reverse : bool
+        Whether the kernel is reversed, as in true convolution.
     """
 
     spatial: tuple[int, ...]
+    stride: tuple[int, ...]
+    outputs: tuple[int, ...]
+    padding: str
     grid: tuple[int, ...]
     extended: Margins
     shifts: tuple[int, ...]
-    outputs: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: str
+    reverse: bool
 
     @classmethod
     def of(
         cls,
-        spatial: Sequence[int],
-        kernel_size: Sequence[int],
+        spatial: tuple[int, ...],
+        kernel_size: tuple[int, ...],
         widths: Margins,
-        stride: Sequence[int],
+        stride: tuple[int, ...],
         padding: str,
+        reverse: bool,
     ) -> FourierPlan:
         """Plan the convolution of images with the given margins (see `operators.padding.margins`)."""
-        outputs = [n + b + a - k + 1 for n, k, (b, a) in zip(spatial, kernel_size, widths, strict=True)]
+        outputs = tuple(n + b + a - k + 1 for n, k, (b, a) in zip(spatial, kernel_size, widths, strict=True))
         grid, extended, shifts = [], [], []
         for n, k, m, (before, after) in zip(spatial, kernel_size, outputs, widths, strict=True):
             if padding in ("valid", "same", "full"):
@@ -65,28 +66,23 @@ class FourierPlan:
             grid.append(length)
             extended.append(margin)
             shifts.append(before - margin[0] - (k - 1))
-        return cls(tuple(spatial), tuple(grid), extended, tuple(shifts), tuple(outputs), tuple(stride), padding)
+        return cls(spatial, stride, outputs, padding, tuple(grid), extended, tuple(shifts), reverse)
 
-    def forward(self, x: torch.Tensor, spectrum: torch.Tensor, half: bool) -> torch.Tensor:
-        """Convolve images of shape ``(batch, channels, *spatial)``.
+    def prepared(self, kernel: torch.Tensor) -> torch.Tensor:
+        """The kernel's spectrum on the grid: of a real kernel, the half that `torch.fft.rfftn` keeps."""
+        return kernel_spectrum(kernel, self.grid, self.shifts, self.reverse)
 
-        Parameters
-        ----------
-        x : torch.Tensor
-        spectrum : torch.Tensor, shape ``(*grid)`` or ``(C_out, C_in, *grid)``
-            Of the kernel, moved by `shifts`.
-        half : bool
-            Whether the spectrum is the half that belongs to a real kernel.
-        """
-        return self._filtered(extend(x, self.extended, self.padding), spectrum, "oi...,bi...->bo...", half)[self._kept]
+    def forward(self, x: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
+        """Convolve images of shape ``(batch, channels, *spatial)``, real under a real kernel."""
+        return self._filtered(extend(x, self.extended, self.padding), spectrum, "oi...,bi...->bo...")[self._kept]
 
-    def adjoint(self, y: torch.Tensor, spectrum: torch.Tensor, half: bool) -> torch.Tensor:
+    def adjoint(self, y: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
         """Apply the exact adjoint of `forward`."""
-        if any(s > 1 for s in self.stride):
+        if max(self.stride) > 1:
             dense = y.new_zeros((*y.shape[:2], *self.outputs))
             dense[self._kept] = y
             y = dense
-        x = self._filtered(y, spectrum.conj(), "oi...,bo...->bi...", half)
+        x = self._filtered(y, spectrum.conj(), "oi...,bo...->bi...")
         size = [n + before + after for n, (before, after) in zip(self.spatial, self.extended, strict=True)]
         return fold(x[_first(size)], self.extended, self.padding)
 
@@ -94,8 +90,8 @@ class FourierPlan:
     def _kept(self) -> tuple:
         return _first(self.outputs, self.stride)
 
-    def _filtered(self, x: torch.Tensor, spectrum: torch.Tensor, channels: str, half: bool) -> torch.Tensor:
-        dims = tuple(range(-len(self.grid), 0))
+    def _filtered(self, x: torch.Tensor, spectrum: torch.Tensor, channels: str) -> torch.Tensor:
+        dims, half = tuple(range(-len(self.grid), 0)), not x.is_complex()
         z = fft(x, dims, half=half, size=self.grid)
         z = z * spectrum if spectrum.ndim == len(dims) else torch.einsum(channels, spectrum, z)
         return inverse_fft(z, dims, half=half, size=self.grid).to(x.dtype)

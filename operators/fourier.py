@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch.nn import functional as F
@@ -83,15 +83,19 @@ class FourierTransform(LinearOperator):
             return transform(x, self.dims, norm=norm)
         return torch.fft.fftshift(transform(torch.fft.ifftshift(x, self.dims), self.dims, norm=norm), self.dims)
 
+    @property
+    def _squared_norm(self) -> float:
+        size = math.prod(self.in_shape[d] for d in self.dims)
+        return {"ortho": 1.0, "backward": float(size), "forward": 1 / size}[self.norm_name]
+
     def _gram(self) -> LinearOperator:
-        identity, size = Identity(self.in_shape), math.prod(self.in_shape[d] for d in self.dims)
-        scales = {"ortho": 1.0, "backward": float(size), "forward": 1 / size}
-        return identity if self.norm_name == "ortho" else scales[self.norm_name] * identity
+        identity = Identity(self.in_shape)
+        return identity if self.norm_name == "ortho" else self._squared_norm * identity
 
     _cogram = _gram
 
     def _norm(self) -> torch.Tensor:
-        return self.gram.norm().sqrt()
+        return torch.tensor(self._squared_norm, dtype=torch.float64).sqrt()
 
     def extra_repr(self) -> str:
         """The transformed dimensions, and what is not default."""
@@ -164,7 +168,7 @@ def trailing_dims(dims: int | Sequence[int] | None, shape: tuple[int, ...], owne
     """The transformed dimensions in rising order, counted from the last, so that they hold for any batch."""
     if dims is None:
         return tuple(range(-len(shape), 0))
-    entries = (dims,) if isinstance(dims, int) else tuple(dims)
+    entries = tuple(dims) if isinstance(dims, Iterable) else (dims,)
     if any(isinstance(d, bool) or not isinstance(d, int) for d in entries):
         raise TypeError(f"{owner}: dims takes integers, got {dims!r}")
     trailing = tuple(sorted(d - len(shape) if d >= 0 else d for d in entries))

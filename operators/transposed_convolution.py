@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import SupportsIndex
 
 import torch
@@ -114,7 +115,7 @@ class TransposedConvolution(LinearOperator):
 
 def _counts(value: Shape, dims: int, owner: str, name: str) -> tuple[int, ...]:
     """One integer of at least zero for each dimension."""
-    entries: tuple = (value,) * dims if isinstance(value, SupportsIndex) else tuple(value)
+    entries: tuple = tuple(value) if isinstance(value, Iterable) else (value,) * dims
     if any(isinstance(n, bool) or not isinstance(n, SupportsIndex) for n in entries):
         raise TypeError(f"{owner}: {name} takes integers, got {value!r}")
     counts = tuple(int(n) for n in entries)

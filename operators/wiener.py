@@ -23,6 +23,7 @@ def wiener_inverse(
     spatial: Sequence[int],
     kernel_size: Sequence[int],
     missing: Margins,
+    half: bool,
 ) -> torch.Tensor:
     """Filter by ``conj(H) / (|H|^2 + 0.01 max |H|^2)``, with the kernel's transfer function H.
 
@@ -34,12 +35,13 @@ def wiener_inverse(
     y : torch.Tensor, shape ``(*batch, *outputs)``
         Data of a convolution without stride.
     transfer : callable
-        Gives H on a grid of the given size, with the kernel's centre at the origin: the half that belongs to a real
-        kernel, or all of it.
+        Gives H on a grid of the given size, with the kernel's centre at the origin.
     spatial, kernel_size : sequence of int
         The image's size, and the kernel's.
     missing : sequence of (int, int)
         How many outputs there are fewer than pixels before and after each dimension; negative if there are more.
+    half : bool
+        Whether the kernel is real, and H the half that `torch.fft.rfftn` keeps.
 
     Returns
     -------
@@ -53,7 +55,6 @@ def wiener_inverse(
     for dim, length in enumerate(grid, start=2):
         images = _periodic(images, dim, length)
     H = transfer(grid)
-    half = H.shape[-1] < grid[-1]
     power = squared_magnitude(H)
     inverse = FourierMultiplier(H.conj() / (power + NOISE_TO_SIGNAL * power.max()), grid, half=half)
     return inverse(images)[(..., *(slice(n) for n in spatial))].reshape(*batch, *spatial)

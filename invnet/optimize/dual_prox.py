@@ -22,7 +22,7 @@ def dual_prox(
     threshold: torch.Tensor,
     dual: torch.Tensor | None = None,
     bounds: tuple[float, float] | None = None,
-    tol: float = 1e-4,
+    tol: float | torch.Tensor = 1e-4,
     max_iter: int = 500,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     r"""Minimise ``threshold sum_g |(K z)_g| + |z - x|^2 / 2`` over z, by fast gradient projection on its dual [1]_.
@@ -45,7 +45,7 @@ def dual_prox(
         A dual point to begin at: that of a similar problem. By default zero.
     bounds : (float, float), optional
         The least and the largest value that z may have.
-    tol : float
+    tol : float or torch.Tensor, shape (*batch)
         A sample is done when ``sqrt(2 gap) <= tol |x|``: its error is then certainly below `tol`.
     max_iter : int
         Iterations at most.
@@ -81,6 +81,7 @@ def dual_prox(
     p = shortened(start, magnitudes(start), limit)
     ahead, momentum = p, 1.0
     z = image_of(p)
+    result = p
     done = torch.zeros(threshold.shape, dtype=torch.bool, device=x.device)
     for iteration in range(1, max_iter + 1):
         moved = ahead + K(image_of(ahead)) / size
@@ -90,14 +91,15 @@ def dual_prox(
         p, momentum = new, next_momentum
         if iteration % _CHECK_EVERY == 0 or iteration == max_iter:
             z = torch.where(over_batch(done, tuple(x.shape[batch:])), z, image_of(p))
+            result = torch.where(over_batch(done, tuple(p.shape[batch:])), result, p)
             coefficients = K(z)
             lengths = magnitudes(coefficients)
             value = threshold * lengths.sum(dim=tuple(range(batch, lengths.ndim)))
-            gap = value - dot(p, coefficients, batch)
+            gap = value - dot(result, coefficients, batch)
             done = done | (2 * gap <= (tol * norm(x, batch)) ** 2)
             if bool(done.all()):
                 break
-    return z, p
+    return z, result
 
 
 def shortened(z: torch.Tensor, magnitude: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,7 @@ __all__ = ["MAP"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-_INNER_ITERATIONS = 10  # of a prior's proximal map within one of FISTA, from where the last one ended
+_INNER_ITERATIONS = 50  # of a prior's proximal map at most, within one of FISTA
 
 
 class MAP(Reconstructor):
@@ -65,6 +65,9 @@ class MAP(Reconstructor):
     Notes
     -----
     The info's objective is summed and its residual the largest over the batch, at every tenth iteration and the last.
+    The objective is infinite where an iterate is outside the likelihood's domain, be it by rounding: negative data with
+    Poisson noise (bounds keep off zero), or data beyond uniform noise.
+
     The image carries no gradients. Behind a sensor the objective is not convex, and the straight-through gradient leads
     to a stationary point of another objective (see `invnet.sensor.Saturation`).
 
@@ -188,9 +191,9 @@ class MAP(Reconstructor):
             lipschitz = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
             value = lambda x: _total(physics.negative_log_likelihood(x, y), batch)  # noqa: E731
         gradient = functools.partial(physics.likelihood_gradient, y=y)
-        return fista(x, gradient, self._prior_prox(x, batch), lipschitz, progress, value)
+        return fista(x, gradient, self._prior_prox(x, batch, progress), lipschitz, progress, value)
 
-    def _prior_prox(self, x: torch.Tensor, batch: int) -> Prox:
+    def _prior_prox(self, x: torch.Tensor, batch: int, progress: Progress) -> Prox:
         """The proximal map of ``strength R`` within the bounds: in closed form, or by an iteration that goes on."""
         prior, shape = self.prior, tuple(x.shape[batch : x.ndim - self.prior.dims])
         if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and self.bounds is None):
@@ -200,9 +203,10 @@ class MAP(Reconstructor):
 
         def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
             nonlocal dual
-            threshold = self.strength * step
+            # As accurate as the outer iteration is: its last residual says.
+            tol = progress.residuals[-1].clamp(max=1e-2) if progress.residuals else 1e-2
             z, dual = dual_prox(
-                z, K, prior.magnitudes, threshold, dual, self.bounds, tol=0.1 * self.tol, max_iter=_INNER_ITERATIONS
+                z, K, prior.magnitudes, self.strength * step, dual, self.bounds, tol=tol, max_iter=_INNER_ITERATIONS
             )
             return z
 
@@ -241,13 +245,12 @@ def _closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
     if not bool((each == each[..., :1]).all()):
         return None
-    data, variance = A.adjoint(y), each[..., 0]
+    variance = each[..., 0]
     inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        damping = variance / step
-        weighted = torch.addcmul(data, over_batch(damping, tuple(z.shape[batch:])), z)
-        return A.solve_normal(weighted, over_batch(damping, inner))
+        # As a correction to z: for a small damping the plain form loses digits.
+        return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
 
     return prox
 
@@ -282,7 +285,7 @@ def _info(progress: Progress) -> Info:
         iterations=progress.iterations,
         converged=bool(progress.converged.all()),
         objective=[value.sum().item() for value in progress.objectives],
-        residual=[residual.max().item() for residual in progress.residuals],
+        residual=[residual.amax().item() for residual in progress.residuals if residual.numel()],
     )
 
 

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 
 from operators.core import LinearOperator
 from operators.testing import derivatives, handling, linear
-from operators.testing.linear import NotChecked
+from operators.testing.measure import Bound, Finding, NotChecked
 from operators.testing.probe import Probe
 
 __all__ = ["Report", "check_operator"]
 
-# What is checked, in the order of the report. Each function yields a line for every violation, and raises `NotChecked`
-# where it can't tell.
-CHECKS: dict[str, Callable[[Probe], Iterator[str]]] = {
+# What is checked, in the order of the report. Each function yields what it measured, and words for any other violation;
+# it raises `NotChecked` where it can't tell.
+CHECKS: dict[str, Callable[[Probe], Iterator[Finding]]] = {
     "shapes and types": linear.shapes_and_types,
     "batches": linear.batches,
     "linearity": linear.linearity,
@@ -35,39 +35,52 @@ CHECKS: dict[str, Callable[[Probe], Iterator[str]]] = {
     "purity": handling.purity,
     "copies": handling.copies,
     "pickling": handling.pickling,
-    "moves": handling.moves,
+    "precision": handling.precision,
+    "device": handling.device,
     "error messages": handling.error_messages,
+    "representation": handling.representation,
 }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Report:
-    """What `check_operator` checked.
+    """What `check_operator` checked; printed, it is a table.
 
     Attributes
     ----------
     operator : str
-    passed : tuple of str
-        The properties that hold.
+    dtypes : tuple of str
+        The types that the operator takes, of those that are tried: real and complex, in single and double precision,
+        and of 16 bits.
+    passed : dict of str to Bound or None
+        The properties that hold. Where one holds up to a number: the ``error`` that came nearest to the ``allowed``.
     not_checked : dict of str to str
         Those that could not be checked, and why.
 
     Examples
     --------
-    >>> print(Report("Flip((4,) -> (4,))", ("linearity", "adjoint"), {"norm": "too large for a dense matrix"}))
-    Flip((4,) -> (4,)): 2 properties hold
-      holds: linearity, adjoint
-      not checked: norm (too large for a dense matrix)
+    >>> from operators import Subsample
+    >>> report = check_operator(Subsample((5, 4), 2))
+    >>> report.passed["adjoint"].error < 1e-6
+    True
+    >>> print(str(report).splitlines()[1].strip())
+    takes float32, float64, complex64, complex128, bfloat16, float16
     """
 
     operator: str
-    passed: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    passed: dict[str, Bound | None]
     not_checked: dict[str, str]
 
     def __str__(self) -> str:
-        lines = [f"{self.operator}: {len(self.passed)} properties hold", f"  holds: {', '.join(self.passed)}"]
+        lines = [f"{self.operator}: {len(self.passed)} properties hold", f"  takes {', '.join(self.dtypes)}"]
+        lines += [f"  {'':18} {'error':>8} {'allowed':>8}"]
+        for name, bound in self.passed.items():
+            lines += [f"  {name:18} {bound.error:8.1e} {bound.allowed:8.0e}" if bound else f"  {name:18} holds"]
         lines += [f"  not checked: {name} ({reason})" for name, reason in self.not_checked.items()]
         return "\n".join(lines)
+
+    __repr__ = __str__
 
 
 def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
@@ -78,6 +91,8 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
     mode, `torch.func.vmap` and `torch.compile`, gradients of its parameters, copies and moves, and the errors for wrong
     inputs. Choose small shapes: most checks then include a comparison with the dense matrix.
 
+    A type that the operator can't take (among float32, float64, complex64 and complex128) calls for a `TypeError`.
+
     Parameters
     ----------
     operator : LinearOperator
@@ -87,7 +102,7 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
     Returns
     -------
     Report
-        What was checked, and what could not be.
+        What was checked, with the errors met, and what could not be.
 
     Raises
     ------
@@ -108,22 +123,38 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
         probe = Probe(operator, seed)
     except Exception as error:
         raise AssertionError(f"{operator.name}: a call on a random input raised {_told(error)}") from error
-    passed, not_checked, violations = [], {}, []
+    passed: dict[str, Bound | None] = {}
+    not_checked: dict[str, str] = {}
+    violations: list[str] = []
     for name, check in CHECKS.items():
         try:
-            found = list(check(probe))
+            found = _found(check, probe)
         except NotChecked as reason:
             not_checked[name] = str(reason)
             continue
-        except Exception as error:  # whatever an operator raises here is a finding
-            found = [f"raised {_told(error)}"]
-        violations += [f"{name}: {line}" for line in found]
-        passed += [] if found else [name]
+        wrong = [finding for finding in found if isinstance(finding, str) or not finding.holds]
+        violations += [f"{name}: {finding}" for finding in wrong]
+        if not wrong:
+            bounds = [finding for finding in found if isinstance(finding, Bound)]
+            passed[name] = max(bounds, key=lambda bound: bound.share, default=None)
     if violations:
         lines = "\n".join(f"  - {line}" for line in violations)
         raise AssertionError(f"{operator} violates {len(violations)} of its promises:\n{lines}")
-    return Report(repr(operator), tuple(passed), not_checked)
+    dtypes = tuple(str(dtype).removeprefix("torch.") for dtype in (*probe.dtypes, *probe.half_dtypes))
+    return Report(repr(operator), dtypes, passed, not_checked)
+
+
+def _found(check: Callable[[Probe], Iterator[Finding]], probe: Probe) -> list[Finding]:
+    """What a check finds; whatever an operator raises in it is the last finding."""
+    found: list[Finding] = []
+    try:
+        found.extend(check(probe))
+    except NotChecked:
+        raise
+    except Exception as error:
+        found.append(f"raised {_told(error)}")
+    return found
 
 
 def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"

@@ -9,25 +9,31 @@ from collections.abc import Iterator
 import torch
 
 from operators.solve import ConvergenceWarning
-from operators.testing.probe import Probe, adjoint_error, both_ways, difference
+from operators.testing.measure import Bound, Finding, NotChecked, compared, size
+from operators.testing.probe import Probe, adjoint_error, both_ways
 
-__all__ = ["NotChecked"]
+__all__: list[str] = []
 
 _DENSE = 1_000_000  # entries of the largest matrix that is made
 
+# Rounding level: what is left of the adjoint's error in each type.
+_ROUNDING = {
+    torch.float64: 1e-12,
+    torch.complex128: 1e-12,
+    torch.float32: 1e-6,
+    torch.complex64: 1e-6,
+    torch.float16: 4e-3,
+    torch.bfloat16: 3e-2,
+}
 
-class NotChecked(Exception):
-    """A property that can't be checked here, with the reason."""
 
-
-def tolerance(dtype: torch.dtype) -> float:
-    """Rounding level: what is left of the adjoint's error in this type."""
-    return 1e-12 if dtype in (torch.float64, torch.complex128) else 1e-6
-
-
-def shapes_and_types(probe: Probe) -> Iterator[str]:
-    """Outputs are of the declared shape, and of the precision of the input."""
+def shapes_and_types(probe: Probe) -> Iterator[Finding]:
+    """Outputs are of the declared shape and of the precision of the input; types are taken or refused in words."""
     A = probe.operator
+    for dtype, error in probe.refusals.items():
+        if not isinstance(error, TypeError) or not probe.is_named_in(str(error)):
+            told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            yield f"an input of type {dtype} raises {told}, where a TypeError that names {A.name} is due"
     for dtype in probe.dtypes:
         for batch in [(), (1,), (2, 3), (0,)]:
             x = probe.x(*batch, dtype=dtype)
@@ -41,147 +47,135 @@ def shapes_and_types(probe: Probe) -> Iterator[str]:
             if y.device != x.device:
                 yield f"an input on {x.device} gives an output on {y.device}"
         finer = any(t.dtype in (torch.float64, torch.complex128) and t.ndim for t in A._tensors(recurse=True))
-        if y.real.dtype != x.real.dtype and not (finer and y.real.dtype == torch.float64):
-            yield f"an input of type {dtype} gives an output of type {y.dtype}"
+        for name, result in [("A", y), ("A.adjoint", back)]:
+            if result.real.dtype != x.real.dtype and not (finer and result.real.dtype == torch.float64):
+                yield f"an input of type {dtype} gives an output of type {result.dtype} from {name}"
 
 
-def batches(probe: Probe) -> Iterator[str]:
+def batches(probe: Probe) -> Iterator[Finding]:
     """Each sample of a batch is mapped as it is alone."""
     for name, function, batch in both_ways(probe.operator, probe.x(2, 2), probe.y(2, 2)):
-        error = difference(function(batch)[1, 0], function(batch[1, 0]))
-        if error > 1e-12:
-            yield f"{name} of a batch differs from {name} of its samples by {error:.1e}"
+        text = f"{name} of a batch differs from {name} of its samples"
+        yield compared(text, function(batch)[1, 0], function(batch[1, 0]), 1e-12)
 
 
-def linearity(probe: Probe) -> Iterator[str]:
+def linearity(probe: Probe) -> Iterator[Finding]:
     """``A (a x + b z) = a A x + b A z``, and zero goes to zero."""
-    A = probe.operator
-    for name, function, pair in both_ways(A, probe.x(2), probe.y(2)):
+    for name, function, pair in both_ways(probe.operator, probe.x(2), probe.y(2)):
         u, v = pair
-        # A map that takes complex data to real ones is linear over the real numbers.
+        # A map between complex and real data is linear over the real numbers.
         a, b = (0.7 - 0.4j, -1.3 + 0.2j) if u.is_complex() and probe.is_complex_linear else (0.7, -1.3)
-        error = difference(function(a * u + b * v), a * function(u) + b * function(v))
-        if error > 1e-11:
-            yield f"{name} is not linear: f(a u + b v) differs from a f(u) + b f(v) by {error:.1e}"
-        at_zero = function(torch.zeros_like(u)).abs()
-        if at_zero.numel() and at_zero.max() != 0:
-            yield f"{name} maps zero to {at_zero.max():.1e}"
+        text = f"{name} is not linear: f(a u + b v) differs from a f(u) + b f(v)"
+        yield compared(text, function(a * u + b * v), a * function(u) + b * function(v), 1e-11)
+        yield Bound(f"{name} maps zero to a non-zero tensor: it differs", size(function(torch.zeros_like(u))).item(), 0)
 
 
-def adjoint(probe: Probe) -> Iterator[str]:
+def adjoint(probe: Probe) -> Iterator[Finding]:
     """``<A x, y> = <x, A.H y>`` to rounding, in every type."""
     for dtype in probe.dtypes:
         for batch in [(), (3,)]:
-            error = adjoint_error(probe.operator, dtype=dtype, batch=batch, seed=len(batch))
-            if not error < tolerance(dtype):
-                yield (
-                    f"<A x, y> differs from <x, A.H y> by {error:.1e} of |A x| |y| in {dtype}, "
-                    f"where {tolerance(dtype):.0e} is allowed"
-                )
+            yield _adjointness(probe, dtype, batch)
 
 
-def adjoint_operator(probe: Probe) -> Iterator[str]:
+def half_precision(probe: Probe) -> Iterator[Finding]:
+    """In 16 bits, if they are taken, the adjoint is right to their rounding."""
+    if not probe.half_dtypes:
+        raise NotChecked("16-bit types are not taken")
+    for dtype in probe.half_dtypes:
+        yield _adjointness(probe, dtype, ())
+
+
+def _adjointness(probe: Probe, dtype: torch.dtype, batch: tuple[int, ...]) -> Bound:
+    error = adjoint_error(probe.operator, dtype=dtype, batch=batch, seed=len(batch))
+    return Bound(f"in {dtype}, <A x, y> / (|A x| |y|) differs from <x, A.H y>", error, _ROUNDING[dtype])
+
+
+def adjoint_operator(probe: Probe) -> Iterator[Finding]:
     """``A.H`` is the adjoint as an operator, and ``A.H.H`` is A."""
     A, x, y = probe.operator, probe.x(2), probe.y(2)
     if (A.H.in_shape, A.H.out_shape) != (A.out_shape, A.in_shape):
         yield f"A.H maps {A.H.in_shape} to {A.H.out_shape}, where A maps {A.in_shape} to {A.out_shape}"
         return
-    comparisons = {
-        "A.H(y) and A.adjoint(y)": (A.H(y), A.adjoint(y)),
-        "A.H.H(x) and A(x)": (A.H.H(x), A(x)),
-        "A.H.adjoint(x) and A(x)": (A.H.adjoint(x), A(x)),
-    }
-    yield from _differing(comparisons, 1e-12)
-    if not all(str(n) in repr(A) for n in (*A.in_shape, *A.out_shape)):
-        yield f"repr shows no shapes: {A!r}"
+    yield compared("A.H(y) differs from A.adjoint(y)", A.H(y), A.adjoint(y), 1e-12)
+    yield compared("A.H.H(x) differs from A(x)", A.H.H(x), A(x), 1e-12)
+    yield compared("A.H.adjoint(x) differs from A(x)", A.H.adjoint(x), A(x), 1e-12)
 
 
-def half_precision(probe: Probe) -> Iterator[str]:
-    """In 16 bits, if they are taken, the adjoint is right to their rounding."""
-    taken = []
-    for dtype, allowed in [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)]:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch calls its 16-bit complex numbers experimental
-                error = adjoint_error(probe.operator, dtype=dtype)
-        except (TypeError, RuntimeError):
-            continue
-        taken.append(dtype)
-        if not error < allowed:
-            yield f"<A x, y> differs from <x, A.H y> by {error:.1e} of |A x| |y| in {dtype}"
-    if not taken:
-        raise NotChecked("16-bit types are not taken")
-
-
-def gram(probe: Probe) -> Iterator[str]:
+def gram(probe: Probe) -> Iterator[Finding]:
     """``A.gram`` is ``A.H A``, and ``A.H.gram`` is ``A A.H``."""
-    A, x, y = probe.operator, probe.x(2), probe.y(2)
-    comparisons = {
-        "A.gram(x) and A.adjoint(A(x))": (A.gram(x), A.adjoint(A(x))),
-        "A.gram.adjoint(x) and A.gram(x)": (A.gram.adjoint(x), A.gram(x)),
-        "A.H.gram(y) and A(A.adjoint(y))": (A.H.gram(y), A(A.adjoint(y))),
-    }
-    yield from _differing(comparisons, probe.rounding)
+    A, x, y, allowed = probe.operator, probe.x(2), probe.y(2), probe.rounding
+    yield compared("A.gram(x) differs from A.adjoint(A(x))", A.gram(x), A.adjoint(A(x)), allowed)
+    yield compared("A.gram.adjoint(x) differs from A.gram(x)", A.gram.adjoint(x), A.gram(x), allowed)
+    yield compared("A.H.gram(y) differs from A(A.adjoint(y))", A.H.gram(y), A(A.adjoint(y)), allowed)
 
 
-def dense(probe: Probe) -> torch.Tensor:
-    """The dense matrix over the domain's numbers: for an operator on real inputs, real."""
-    A = probe.operator
-    size, other = math.prod(A.in_shape), math.prod(A.out_shape)
-    if size * other > _DENSE:
-        raise NotChecked(f"a dense matrix of {other} x {size} entries is too large: choose smaller shapes")
-    matrix = A.to_matrix(probe.dtype)
-    return (
-        matrix if probe.is_complex_linear else torch.cat([matrix.real, matrix.imag]) if matrix.is_complex() else matrix
-    )
-
-
-def matrix(probe: Probe) -> Iterator[str]:
+def matrix(probe: Probe) -> Iterator[Finding]:
     """``A.to_matrix()`` is the matrix of A, and that of ``A.H`` its conjugate transpose."""
     A = probe.operator
-    columns, x = dense(probe), probe.x()
-    if columns.shape[0] == math.prod(A.out_shape):
-        image = columns @ x.flatten().to(columns.dtype)
-        yield from _differing({"A.to_matrix() @ x and A(x)": (image, A(x).flatten())}, 1e-11)
-        yield from _differing({"A.H.to_matrix() and that of A, transposed": (A.H.to_matrix(), columns.mH)}, 1e-11)
+    _refuse_large(probe)
+    if not probe.is_complex_linear and (probe.dtype.is_complex or A(probe.x()).is_complex()):
+        raise NotChecked("a map between real and complex data has no matrix over either")
+    columns, x = A.to_matrix(probe.dtype), probe.x()
+    image = columns @ x.flatten().to(columns.dtype)
+    yield compared("A.to_matrix() @ x differs from A(x)", image, A(x).flatten(), 1e-11)
+    transposed = A.H.to_matrix(probe.dtype)
+    yield compared("A.H.to_matrix() differs from A.to_matrix().mH", transposed, columns.mH, 1e-11)
 
 
-def norm(probe: Probe) -> Iterator[str]:
-    """``A.norm()`` is the largest singular value."""
-    expected = torch.linalg.matrix_norm(dense(probe).detach(), 2)
-    got = probe.operator.norm()
-    if got.shape != () or got.is_complex():
-        yield f"norm() must be a real scalar tensor, got {got.dtype} of shape {tuple(got.shape)}"
-    elif not (got - expected).abs() <= 1e-5 * expected:
-        yield f"norm() is {got.item():.6g}, but the largest singular value is {expected.item():.6g}"
+def norm(probe: Probe) -> Iterator[Finding]:
+    """``A.norm()`` is the largest singular value, also of ``A.H``, and its square that of the gram."""
+    A = probe.operator
+    _refuse_large(probe)
+    largest = torch.linalg.matrix_norm(_over_the_reals(probe), 2).item()
+    for name, B, expected in [("A", A, largest), ("A.H", A.H, largest), ("A.gram", A.gram, largest**2)]:
+        got = B.norm()
+        if got.shape != () or got.is_complex():
+            yield f"{name}.norm() must be a real scalar tensor, got {got.dtype} of shape {tuple(got.shape)}"
+            continue
+        error = abs(got.item() - expected) / (expected or 1)
+        text = f"{name}.norm() is {got.item():.6g}, but the largest singular value is {expected:.6g}: they differ"
+        yield Bound(text, error, max(1e-5, probe.rounding))
 
 
-def inverses(probe: Probe) -> Iterator[str]:
+def inverses(probe: Probe) -> Iterator[Finding]:
     """``solve_normal`` and ``pinv`` solve what they should; ``direct_inverse`` gives an image."""
     A = probe.operator
-    if math.prod(A.in_shape) * math.prod(A.out_shape) > _DENSE:
-        raise NotChecked("iterative solutions at this size take long: choose smaller shapes")
+    _refuse_large(probe)
     b, y = probe.x(2), probe.y(2)
     b = b.to(A.adjoint(y).dtype)
     for damping in (0.3, torch.tensor([0.1, 2.0], dtype=torch.float64, device=b.device)):
         x = A.solve_normal(b, damping)
         weight = damping if isinstance(damping, float) else damping.reshape(2, *(1 for _ in A.in_shape))
-        error = difference(A.adjoint(A(x)) + weight * x, b)
-        if not error < 100 * probe.rounding:
-            yield f"solve_normal(b, damping) leaves (A.H A + damping) x different from b by {error:.1e}"
+        text = "for x = solve_normal(b, damping), A.H A x + damping x differs from b"
+        yield compared(text, A.adjoint(A(x)) + weight * x, b, min(100 * probe.rounding, 0.1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # what counts is the residual that is left
         x = A.pinv(y)
-    residual, scale = A.adjoint(A(x) - y).norm(), A.adjoint(y).norm()
-    if not residual <= 1e-6 * scale + 1e-12:
-        yield f"pinv(y) is no least-squares solution: |A.H (A x - y)| is {residual / scale:.1e} of |A.H y|"
+    # A norm below rounding is that of zero.
+    scale = size(A.adjoint(y)).item() + 1e-6 * size(y).item()
+    text = "x = pinv(y) is no least-squares solution: A.H A x differs from A.H y"
+    yield Bound(text, size(A.adjoint(A(x) - y)).item() / scale, 1e-6)
     image = A.direct_inverse(y)
     if image.shape != (2, *A.in_shape) or not bool(torch.isfinite(image).all()):
         yield f"direct_inverse(y) gives shape {tuple(image.shape)}, or numbers that are not finite"
 
 
-def _differing(comparisons: dict[str, tuple[torch.Tensor, torch.Tensor]], allowed: float) -> Iterator[str]:
-    for name, (got, expected) in comparisons.items():
-        error = difference(got, expected)
-        if not error < allowed:
-            yield f"{name} differ by {error:.1e}"
+def _refuse_large(probe: Probe) -> None:
+    """Raise `NotChecked` for an operator whose dense matrix, or a solution by iteration, would take long."""
+    A = probe.operator
+    rows, columns = math.prod(A.out_shape), math.prod(A.in_shape)
+    if rows * columns > _DENSE:
+        raise NotChecked(f"a dense matrix of {rows} x {columns} entries is too large: choose smaller shapes")
+
+
+def _over_the_reals(probe: Probe) -> torch.Tensor:
+    """A matrix of the same singular values: of A itself, or of its real and imaginary parts where one side is real."""
+    A = probe.operator
+    columns = A.to_matrix(probe.dtype).detach()
+    if probe.is_complex_linear:
+        return columns
+    if probe.dtype.is_complex:
+        basis = 1j * torch.eye(columns.shape[1], dtype=probe.dtype, device=columns.device)
+        images = A(basis.reshape(-1, *A.in_shape)).detach()
+        columns = torch.cat([columns, images.reshape(len(basis), -1).T], dim=1)
+    return torch.cat([columns.real, columns.imag]) if columns.is_complex() else columns

@@ -1,17 +1,23 @@
-"""Random inputs for an operator, and the measures by which results are compared."""
+"""Random inputs for an operator of the types that it takes, and the error of its adjoint."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 
 import torch
 
 from operators.core import LinearOperator
+from operators.testing.measure import inner, size
 
-__all__ = ["Probe", "adjoint_error", "both_ways", "difference", "inner"]
+__all__ = ["Probe", "adjoint_error", "both_ways"]
 
 DTYPES = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+HALF_DTYPES = (torch.bfloat16, torch.float16)
+
+Map = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Probe:
@@ -21,6 +27,13 @@ class Probe:
     ----------
     operator : LinearOperator
     seed : int
+
+    Attributes
+    ----------
+    dtypes : tuple of torch.dtype
+        Those of float32, float64, complex64 and complex128 that the operator takes.
+    refusals : dict of torch.dtype to Exception
+        What it raised for the others.
     """
 
     def __init__(self, operator: LinearOperator, seed: int = 0) -> None:
@@ -28,36 +41,65 @@ class Probe:
         self.generator = torch.Generator().manual_seed(seed)
         tensor = next(operator._tensors(recurse=True), None)
         self.device = torch.device("cpu") if tensor is None else tensor.device
-        self.dtypes = tuple(dtype for dtype in DTYPES if self._takes(dtype))
+        tried = {dtype: self._refusal(dtype) for dtype in DTYPES}
+        self.refusals = {dtype: error for dtype, error in tried.items() if error is not None}
+        self.dtypes = tuple(dtype for dtype in DTYPES if dtype not in self.refusals)
         if not self.dtypes:
-            operator(self.x(dtype=torch.float64))  # raises the operator's own error
+            raise self.refusals[torch.float64]
 
-    def _takes(self, dtype: torch.dtype) -> bool:
+    def _refusal(self, dtype: torch.dtype) -> Exception | None:
         try:
             self.operator(self.x(dtype=dtype))
-        except TypeError:
-            return False
+        except Exception as error:
+            return error
+        return None
+
+    def _works(self, dtype: torch.dtype) -> bool:
+        with _experimental():
+            try:
+                self.operator.adjoint(self.operator(self.x(dtype=dtype)))
+            except (TypeError, RuntimeError):
+                return False
         return True
 
     @functools.cached_property
+    def half_dtypes(self) -> tuple[torch.dtype, ...]:
+        """The 16-bit types for which the operator and its adjoint work; torch lacks many functions for them."""
+        return tuple(dtype for dtype in HALF_DTYPES if self._works(dtype))
+
+    @functools.cached_property
     def dtype(self) -> torch.dtype:
-        """The type in which most checks run: of double precision, and complex if the operator makes data complex."""
-        real = torch.float64 in self.dtypes
-        if real and torch.complex128 in self.dtypes:
-            with torch.no_grad():
-                real = not self.operator(self.x(dtype=torch.float64)).is_complex()
-        return torch.float64 if real else self.dtypes[-1]
+        """The type in which most checks run: of double precision, and complex if the operator mixes in complex numbers.
+
+        It is complex, too, for an operator that makes complex data real: its domain is complex.
+        """
+        real, complex_ = torch.float64 in self.dtypes, torch.complex128 in self.dtypes
+        if not (real and complex_):
+            return torch.float64 if real else self.dtypes[-1]
+        makes_complex = self._output_dtype(torch.float64).is_complex
+        makes_real = not self._output_dtype(torch.complex128).is_complex
+        return torch.complex128 if makes_complex or makes_real else torch.float64
+
+    @functools.cached_property
+    def is_complex_linear(self) -> bool:
+        """Whether complex data go to complex data; otherwise the operator is linear over the real numbers alone."""
+        return any(dtype.is_complex and self._output_dtype(dtype).is_complex for dtype in self.dtypes)
+
+    def _output_dtype(self, dtype: torch.dtype) -> torch.dtype:
+        with torch.no_grad():
+            return self.operator(torch.zeros_like(self.x(dtype=dtype))).dtype
+
+    def is_named_in(self, message: str) -> bool:
+        """Whether a message names the operator, or a part that found the mistake."""
+        parts = [part for part in self.operator.modules() if isinstance(part, LinearOperator)]
+        return any(part.name in message for part in parts)
 
     @property
     def rounding(self) -> float:
         """What may remain where the operator multiplies its own numbers, in their precision, before it applies them."""
-        single = any(t.dtype in (torch.float32, torch.complex64) for t in self.operator._tensors(recurse=True))
-        return 1e-6 if single else 1e-10
-
-    @property
-    def is_complex_linear(self) -> bool:
-        """Whether complex inputs are taken: otherwise the operator is linear over the real numbers alone."""
-        return any(dtype.is_complex for dtype in self.dtypes)
+        numbers = [t for t in self.operator._tensors(recurse=True) if t.is_floating_point() or t.is_complex()]
+        coarsest = max((torch.finfo(t.dtype).eps for t in numbers), default=0.0)
+        return max(1e-10, 10 * coarsest)
 
     def random(self, *shape: int, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Normally distributed numbers."""
@@ -70,9 +112,7 @@ class Probe:
 
     def y(self, *batch: int, dtype: torch.dtype | None = None) -> torch.Tensor:
         """An input of its adjoint, of the type that the operator gives for an input of `dtype`."""
-        with torch.no_grad():
-            out = self.operator(torch.zeros_like(self.x(dtype=dtype))).dtype
-        return self.random(*batch, *self.operator.out_shape, dtype=out)
+        return self.random(*batch, *self.operator.out_shape, dtype=self._output_dtype(dtype or self.dtype))
 
 
 def adjoint_error(
@@ -81,7 +121,7 @@ def adjoint_error(
     """How far an operator's adjoint is from its transpose: ``|<A x, y> - <x, A.H y>| / (|A x| |y|)``.
 
     The inner products are accumulated in double precision, so that the number is the operator's alone. For an operator
-    that takes real inputs only, the real parts are compared.
+    that takes or gives real data only, the real parts are compared.
 
     Parameters
     ----------
@@ -96,7 +136,7 @@ def adjoint_error(
     Returns
     -------
     float
-        Zero also if ``A x`` is.
+        Without the division, if ``A x`` is zero.
 
     Raises
     ------
@@ -111,37 +151,25 @@ def adjoint_error(
     """
     probe = Probe(operator, seed)
     dtype = probe.dtypes[0] if dtype is None else dtype
-    with torch.no_grad():
+    with torch.no_grad(), _experimental():
         x = probe.x(*batch, dtype=dtype)
         y = probe.y(*batch, dtype=dtype)
         image, back = operator(x), operator.adjoint(y)
         gap = inner(image, y) - inner(x, back)
         if not probe.is_complex_linear:
             gap = gap.real
-        scale = _size(image) * _size(y)
+        scale = size(image) * size(y)
     return (gap.abs() / scale).item() if scale > 0 else gap.abs().item()
 
 
-def both_ways(
-    A: LinearOperator, x: torch.Tensor, y: torch.Tensor
-) -> list[tuple[str, Callable[[torch.Tensor], torch.Tensor], torch.Tensor]]:
+@contextlib.contextmanager
+def _experimental() -> Iterator[None]:
+    """Without torch's warning that its 16-bit complex numbers are experimental."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "ComplexHalf support is experimental")
+        yield
+
+
+def both_ways(A: LinearOperator, x: torch.Tensor, y: torch.Tensor) -> list[tuple[str, Map, torch.Tensor]]:
     """An operator and its adjoint, each with a name and an input: most checks hold for both."""
     return [("A", A, x), ("A.adjoint", A.adjoint, y)]
-
-
-def inner(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """``sum(conj(u) v)`` in double precision, complex."""
-    return torch.sum(u.to(torch.complex128).conj() * v.to(torch.complex128))
-
-
-def difference(got: torch.Tensor, expected: torch.Tensor) -> float:
-    """The norm of the difference relative to that of `expected`, infinite if the shapes differ or it is not finite."""
-    if got.shape != expected.shape:
-        return float("inf")
-    gap, scale = _size(got.to(torch.complex128) - expected.to(torch.complex128)), _size(expected)
-    value = (gap / scale if scale > 0 else gap).item()
-    return value if value == value else float("inf")
-
-
-def _size(x: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(x.detach().to(torch.complex128))

@@ -5,6 +5,7 @@ that other work on the machine does not matter; prints the constants; and says w
 """
 
 import itertools
+import math
 import statistics
 import time
 
@@ -40,8 +41,7 @@ def cases():
     """Spatial size, kernel size and channels of what is measured."""
     for spatial, k, channels in itertools.product(SPATIAL, KERNELS, CHANNELS):
         kernel_size = (k,) * len(spatial)
-        operations = direct_features(kernel_size, spatial, channels)[2]
-        if k <= min(spatial) and operations <= MOST_OPERATIONS:
+        if k <= min(spatial) and math.prod((*kernel_size, *spatial, *channels)) <= MOST_OPERATIONS:
             yield spatial, kernel_size, channels
 
 
@@ -56,9 +56,9 @@ def measured(dtype):
         direct, by_fft = (Convolution(kernel, shape, padding="same", method=m) for m in ("direct", "fft"))
         rows.append(
             (
-                direct_features(kernel_size, spatial, channels),
+                direct_features(direct.plan, channels, dtype),
                 seconds(lambda A=direct, x=x: A(x)) * 1e9,
-                fft_features(by_fft.plan.grid, channels),
+                fft_features(by_fft.plan, channels),
                 seconds(lambda A=by_fft, x=x: A(x)) * 1e9,
             )
         )

@@ -25,6 +25,12 @@ def single(*shape):
     return real(*shape).float()
 
 
+def build(make):
+    """The instance that a case makes: always of the same numbers, whichever others were made before."""
+    GENERATOR.manual_seed(0)
+    return make()
+
+
 def mask(*shape):
     return torch.rand(*shape, generator=GENERATOR) > 0.4
 
@@ -50,13 +56,15 @@ def cumulate(x):
 CASES = {
     "LinearOperator": [lambda: Roll(5), lambda: Roll(5).H, lambda: Roll(5).gram],
     "Identity": [lambda: Identity((3, 4))],
-    "Zero": [lambda: Zero((3, 4), 5), lambda: Zero(2, (2, 3))],
+    "Zero": [lambda: Zero((3, 4), 5), lambda: Zero((), ()), lambda: Zero(2, (2, 3))],
     "Diagonal": [
         lambda: Diagonal(single(3, 4)),
         lambda: Diagonal(complex_(5)),
         lambda: Diagonal(learnable(real(2, 3))),
         lambda: Diagonal(learnable(complex_(4))),
         lambda: Diagonal(torch.tensor([2.0, 0.0, -1.0])),
+        lambda: Diagonal(single(3).bfloat16()),
+        lambda: Diagonal(torch.tensor(2.0)),
     ],
     "Mask": [lambda: Mask(mask(4, 5))],
     "Matrix": [
@@ -67,7 +75,7 @@ CASES = {
         lambda: operators.Matrix(learnable((single(4, 3) * mask(4, 3)).to_sparse())),
     ],
     "Subsample": [lambda: Subsample((5, 6), 2), lambda: Subsample((7, 3, 4), (3, 1, 2)), lambda: Subsample(4, 9)],
-    "RealToComplex": [lambda: RealToComplex((3, 2))],
+    "RealToComplex": [lambda: RealToComplex((3, 2)), lambda: RealToComplex((3, 2)).H],
     "Convolution": [
         *(
             lambda padding=padding, method=method: operators.Convolution(
@@ -86,6 +94,7 @@ CASES = {
         lambda: operators.Convolution(learnable(real(3, 3)), (5, 6), padding="reflect", method="fft"),
         lambda: operators.Convolution(learnable(complex_(3)), 6, padding="circular", method="direct"),
         lambda: operators.Convolution(real(3, 3), (5, 6), padding="circular").gram,
+        lambda: operators.Convolution(single(5), 47, padding="circular", method="fft"),  # a slow length
         lambda: Subsample((6, 8), 2) @ operators.Convolution(real(3, 3), (6, 8), padding="circular"),
     ],
     "TransposedConvolution": [
@@ -171,6 +180,9 @@ EXPRESSIONS = [
     lambda: Roll(5) - 2 * Roll(5),
     lambda: (0.5 - 2j) * Roll(5),
     lambda: torch.tensor(0.5) * Roll(5),
+    lambda: learnable(torch.tensor(0.5 - 2j)) * Roll(5),
+    lambda: 0 * Subsample((3, 4), 2),
+    lambda: Subsample((3, 4), 2) - Subsample((3, 4), 2),
     lambda: -Subsample((3, 4), 2).H,
     lambda: Subsample((4, 5), 2) @ Mask(mask(4, 5)) @ Diagonal(real(4, 5)),
     lambda: Mask(mask(4, 5)) @ operators.FourierTransform((4, 5)),
@@ -181,4 +193,7 @@ EXPRESSIONS = [
     lambda: operators.vstack([Identity((3, 4)), FiniteDifference((3, 4))]).gram,
     lambda: FiniteDifference((3, 4), boundary="circular").gram,
     lambda: 2 * FiniteDifference((3, 4)).gram + Identity((3, 4)),
+    lambda: (operators.FourierTransform((4, 5)) @ RealToComplex((4, 5))).H,
+    lambda: (2 - 1j) * Diagonal(learnable(real(3))) @ Roll(3),
+    lambda: operators.vstack([Diagonal(learnable(real(4))), Roll(4)]),
 ]

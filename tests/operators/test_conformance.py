@@ -10,7 +10,7 @@ import torch
 import operators
 from operators.core import LinearOperator
 from operators.testing import adjoint_error, check_operator
-from tests.operators.cases import CASES, EXPRESSIONS
+from tests.operators.cases import CASES, EXPRESSIONS, build
 
 INSTANCES = [pytest.param(make, id=f"{name}-{i}") for name, makes in CASES.items() for i, make in enumerate(makes)]
 INSTANCES += [pytest.param(make, id=f"expression-{i}") for i, make in enumerate(EXPRESSIONS)]
@@ -43,11 +43,11 @@ def _subclasses(kind):
 
 @pytest.mark.parametrize("make", INSTANCES)
 def test_conformance(make):
-    check_operator(make())
+    check_operator(build(make))
 
 
 @pytest.mark.parametrize("make", INSTANCES)
 def test_adjoint_error_is_at_rounding_level(make):
-    A = make()
+    A = build(make)
     for dtype, bound in [(torch.float32, 1e-6), (torch.float64, 1e-12)]:
         assert adjoint_error(A, dtype=dtype, batch=(2,)) < bound

@@ -1,0 +1,48 @@
+"""What is computed from a fixed kernel, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import torch
+from torch.autograd import forward_ad
+
+__all__ = ["KernelCache"]
+
+T = TypeVar("T")
+
+
+class KernelCache(Generic[T]):
+    """Keeps what was last computed from a kernel, its spectrum say, for as long as the kernel is what it was.
+
+    Nothing is kept for a kernel that takes gradients, as training changes it with every step, nor inside
+    `torch.compile` or a `torch.func` transform. Copies and pickles begin empty.
+    """
+
+    _entry: tuple[torch.Tensor, tuple, T] | None = None
+
+    def get(self, kernel: torch.Tensor, dtype: torch.dtype, compute: Callable[[torch.Tensor], T]) -> T:
+        """``compute(kernel.to(dtype))``, or what it was the last time."""
+        if _is_traced(kernel) or kernel.is_inference():
+            return compute(kernel.to(dtype))
+        key = (dtype, kernel.data_ptr(), kernel.device, kernel.dtype, kernel._version)
+        entry = self._entry
+        if entry is None or entry[1] != key:
+            with torch.inference_mode(False), torch.no_grad():
+                # The alias of the kernel keeps its memory, so that no other kernel can have the same address.
+                self._entry = entry = (kernel.detach(), key, compute(kernel.to(dtype)))
+        return entry[2]
+
+    def __getstate__(self) -> dict:
+        return {}
+
+
+def _is_traced(kernel: torch.Tensor) -> bool:
+    """Whether torch differentiates, transforms or compiles what is computed from the kernel."""
+    return (
+        torch.compiler.is_compiling()
+        or kernel.requires_grad
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad.unpack_dual(kernel).tangent is not None
+    )
