@@ -434,6 +434,11 @@ class Compose(LinearOperator):
         simpler = simplified(outer, self.outer)
         return None if simpler is None else compose(simpler, self.inner)
 
+    def _norm(self) -> torch.Tensor:
+        if is_unitary(self.inner):
+            return self.outer.norm()
+        return self.inner.norm() if is_unitary(self.outer) else super()._norm()
+
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         return self.inner.direct_inverse(self.outer.direct_inverse(y))
 
@@ -521,8 +526,10 @@ class Scaled(LinearOperator):
         return None if multiple is None else (self.scalar + multiple) * self.operator
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        if not self.has_closed_solve or bool(self.scalar == 0):
+        if not self.has_closed_solve:
             return super()._solve_shifted(b, shift)
+        if bool(self.scalar == 0):  # without a shift, the pseudo-inverse
+            return b * solve.over_batch(reciprocal(shift), self.in_shape)
         return self.operator._solve_shifted(b / self.scalar, shift / self.scalar)
 
     def __repr__(self) -> str:
@@ -629,6 +636,9 @@ def _may_merge(operator: LinearOperator, other: LinearOperator) -> bool:
 def normalize(operator: LinearOperator) -> LinearOperator:
     """The operator divided by its norm, so that its largest singular value is one.
 
+    The divisor is a constant: after the operator's parameters have changed, it is the norm as it was. For one that
+    follows them, and is differentiated with them, write ``A / A.norm()`` where it is used.
+
     Parameters
     ----------
     operator : LinearOperator
@@ -653,7 +663,7 @@ def normalize(operator: LinearOperator) -> LinearOperator:
     size = operator.norm()
     if not bool(size > 0):
         raise ValueError(f"normalize: takes an operator of positive norm, but that of {operator.name} is {size.item()}")
-    return operator / size
+    return operator / size.detach()
 
 
 def is_unitary(operator: LinearOperator) -> bool:
@@ -673,6 +683,10 @@ def conj(scalar: Scalar) -> Scalar:
     return scalar.conj() if isinstance(scalar, torch.Tensor) else scalar.conjugate()
 
 
+@overload
+def reciprocal(scalar: torch.Tensor) -> torch.Tensor: ...
+@overload
+def reciprocal(scalar: Scalar) -> Scalar: ...
 def reciprocal(scalar: Scalar) -> Scalar:
     """One over a number or a tensor, and zero for zero: the pseudo-inverse."""
     if not isinstance(scalar, torch.Tensor):

@@ -56,13 +56,14 @@ class Progress:
         self.tol, self.max_iter, self.every = tol, max_iter, every
         self.iterations = 0
         self.converged = torch.zeros((), dtype=torch.bool)
+        self._all_done = False
         self.objectives: list[torch.Tensor] = []
         self.residuals: list[torch.Tensor] = []
 
     def steps(self) -> Iterator[int]:
         """The iterations' numbers, from 1, until every sample is done."""
         with tqdm(total=self.max_iter, desc=self.title, disable=self.title is None, leave=False) as bar:
-            while self.iterations < self.max_iter and not bool(self.converged.all()):
+            while self.iterations < self.max_iter and not self._all_done:
                 self.iterations += 1
                 yield self.iterations
                 bar.update()
@@ -92,6 +93,7 @@ class Progress:
         self.objectives.append(self.objective(image))
         self.residuals.append(torch.where(done, self.residuals[-1], residual) if self.residuals else residual)
         self.converged = done | (residual <= self.tol)
+        self._all_done = bool(self.converged.all())  # asked once in a record, for it waits for the device
         return image
 
 

@@ -42,7 +42,7 @@ class Prior(torch.nn.Module, abc.ABC):
 
     def __init__(self, dims: int = 2) -> None:
         super().__init__()
-        self.dims = check_positive_int(dims, self.name, "dims")
+        self.dims = self.spatial_dims = check_positive_int(dims, self.name, "dims")
 
     # ---------------------------------------------------------------- what a subclass writes
 

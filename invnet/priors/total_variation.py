@@ -64,7 +64,6 @@ class TotalVariation(AnalysisPrior):
         max_iter: int = 1000,
     ) -> None:
         super().__init__(dims, tol, max_iter)
-        self.spatial_dims = self.dims
         self.dims += joint_channels
         self.isotropic, self.joint_channels = isotropic, joint_channels
 

@@ -10,11 +10,11 @@ from typing import cast
 import torch
 
 from invnet.checks import check_number
-from invnet.noise import Gaussian
 from invnet.optimize import DualTerm, Progress, dual_prox, fista, primal_dual
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior
 from invnet.reconstruct.base import Info, Reconstructor
+from invnet.reconstruct.likelihood import closed_prox, conjugate, lipschitz_constant, total
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -127,7 +127,7 @@ class MAP(Reconstructor):
         """
         likelihood, penalty = physics.negative_log_likelihood(x, y), self.prior(x)
         batch = min(likelihood.ndim, penalty.ndim)
-        return _total(likelihood, batch) + self.strength * _total(penalty, batch)
+        return total(likelihood, batch) + self.strength * total(penalty, batch)
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         solve = self._chosen_solver(physics)
@@ -173,7 +173,7 @@ class MAP(Reconstructor):
 
     def _check_image(self, x: torch.Tensor, physics: Physics) -> None:
         shape = physics.operator.in_shape
-        if getattr(self.prior, "spatial_dims", self.prior.dims) > len(shape):
+        if self.prior.spatial_dims > len(shape):
             raise ValueError(
                 f"MAP: {self.prior.name} takes images of {self.prior.extra_repr()}, but {physics.operator.name} takes "
                 f"images of shape {shape}"
@@ -186,12 +186,16 @@ class MAP(Reconstructor):
 
     def _fista(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        lipschitz, value = _lipschitz(physics, x, y, batch), None
-        if lipschitz is None:
-            lipschitz = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
-            value = lambda x: _total(physics.negative_log_likelihood(x, y), batch)  # noqa: E731
-        gradient = functools.partial(physics.likelihood_gradient, y=y)
-        return fista(x, gradient, self._prior_prox(x, batch, progress), lipschitz, progress, value)
+        gradient, prox = functools.partial(physics.likelihood_gradient, y=y), self._prior_prox(x, batch, progress)
+        lipschitz = lipschitz_constant(physics, x, y, batch)
+        if lipschitz is not None:
+            return fista(x, gradient, prox, lipschitz, progress)
+
+        def value(x: torch.Tensor) -> torch.Tensor:
+            return total(physics.negative_log_likelihood(x, y), batch)
+
+        guess = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
+        return fista(x, gradient, prox, guess, progress, value)
 
     def _prior_prox(self, x: torch.Tensor, batch: int, progress: Progress) -> Prox:
         """The proximal map of ``strength R`` within the bounds: in closed form, or by an iteration that goes on."""
@@ -218,14 +222,14 @@ class MAP(Reconstructor):
         prior = cast(AnalysisPrior, self.prior)
         K = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])).to(x.device)
         terms = [DualTerm(K, lambda z, step: prior.project(z, self.strength))]
-        prox = _closed_prox(physics, y, x.ndim - progress.image_dims)
-        if prox is not None and self.bounds is not None:
-            terms.append(DualTerm(Identity(physics.operator.in_shape), _conjugate(lambda z, step: self._bounded(z))))
-        elif prox is None:
-            likelihood = _conjugate(lambda z, step: physics.likelihood.prox(z, y, step))
-            terms.append(DualTerm(physics.operator, likelihood))
-            prox = lambda z, step: self._bounded(z)  # noqa: E731
-        return primal_dual(x, terms, progress, prox, dual_scale=self.strength)
+        bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
+        prox = closed_prox(physics, y, x.ndim - progress.image_dims)
+        if prox is None:
+            by_noise = conjugate(lambda z, step: physics.likelihood.prox(z, y, step))
+            terms.append(DualTerm(physics.operator, by_noise))
+        elif self.bounds is not None:
+            terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded)))
+        return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)
 
     def _bounded(self, x: torch.Tensor) -> torch.Tensor:
         return x if self.bounds is None else x.clamp(*self.bounds)
@@ -234,50 +238,6 @@ class MAP(Reconstructor):
         """The strength, the solver and the bounds."""
         bounds = "" if self.bounds is None else f", bounds={self.bounds}"
         return f"strength={self.strength:g}, solver={self.solver!r}{bounds}"
-
-
-def _closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
-    """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
-    A, noise = physics.operator, physics.likelihood
-    if not isinstance(noise, Gaussian) or not (A.gram.has_closed_solve or A.H.gram.has_closed_solve):
-        return None
-    variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
-    each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
-    if not bool((each == each[..., :1]).all()):
-        return None
-    variance = each[..., 0]
-    inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
-
-    def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        # As a correction to z: for a small damping the plain form loses digits.
-        return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
-
-    return prox
-
-
-def _lipschitz(physics: Physics, x: torch.Tensor, y: torch.Tensor, batch: int) -> torch.Tensor | None:
-    """Lipschitz constant of the likelihood's gradient in the image, for each sample; None if there is none."""
-    constant = physics.likelihood.lipschitz
-    if constant is None:
-        return None
-    each = torch.as_tensor(constant, dtype=y.real.dtype, device=y.device).expand(y.shape)
-    if physics.sensor is not None:
-        # How steep the sensor is, from the points that are at hand: its slope at the data of x.
-        _, pullback, *_ = torch.func.vjp(physics.sensor, physics.operator(x))
-        each = each * pullback(torch.ones_like(y))[0].abs().square()
-    # A norm found by iteration is a lower bound: the margin keeps the steps safe.
-    size = 1.001 * physics.operator.norm().to(y.device, y.real.dtype)
-    largest = each.flatten(batch).amax(-1) if y.ndim > batch else each
-    return (largest * size**2).clamp_min(torch.finfo(y.real.dtype).tiny ** 0.5)
-
-
-def _conjugate(prox: Prox) -> Prox:
-    """The proximal map of the convex conjugate, by Moreau's identity."""
-    return lambda z, step: z - step * prox(z / step, 1 / step)
-
-
-def _total(values: torch.Tensor, batch: int) -> torch.Tensor:
-    return values.flatten(batch).sum(-1) if values.ndim > batch else values
 
 
 def _info(progress: Progress) -> Info:

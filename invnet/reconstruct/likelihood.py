@@ -1,0 +1,60 @@
+"""What solvers need of a likelihood: its proximal map in the image, and how steep its gradient is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from invnet.noise import Gaussian
+from invnet.physics import Physics
+from operators.solve import over_batch
+
+__all__ = ["closed_prox", "conjugate", "lipschitz_constant", "total"]
+
+Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
+    """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
+    A, noise = physics.operator, physics.likelihood
+    if not isinstance(noise, Gaussian) or not (A.gram.has_closed_solve or A.H.gram.has_closed_solve):
+        return None
+    variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
+    each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
+    if not bool((each == each[..., :1]).all()):
+        return None
+    variance = each[..., 0]
+    inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
+
+    def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        # As a correction to z: for a small damping the plain form loses digits.
+        return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
+
+    return prox
+
+
+def lipschitz_constant(physics: Physics, x: torch.Tensor, y: torch.Tensor, batch: int) -> torch.Tensor | None:
+    """Lipschitz constant of the likelihood's gradient in the image, for each sample; None if there is none."""
+    constant = physics.likelihood.lipschitz
+    if constant is None:
+        return None
+    each = torch.as_tensor(constant, dtype=y.real.dtype, device=y.device).expand(y.shape)
+    if physics.sensor is not None:
+        # How steep the sensor is, from the points that are at hand: its slope at the data of x.
+        _, pullback, *_ = torch.func.vjp(physics.sensor, physics.operator(x))
+        each = each * pullback(torch.ones_like(y))[0].abs().square()
+    # A norm found by iteration is a lower bound: the margin keeps the steps safe.
+    size = 1.001 * physics.operator.norm().to(y.device, y.real.dtype)
+    largest = each.flatten(batch).amax(-1) if y.ndim > batch else each
+    return (largest * size**2).clamp_min(torch.finfo(y.real.dtype).tiny ** 0.5)
+
+
+def conjugate(prox: Prox) -> Prox:
+    """The proximal map of the convex conjugate, by Moreau's identity."""
+    return lambda z, step: z - step * prox(z / step, 1 / step)
+
+
+def total(values: torch.Tensor, batch: int) -> torch.Tensor:
+    """The sum of each sample's values, over all but the first `batch` dimensions."""
+    return values.flatten(batch).sum(-1) if values.ndim > batch else values
