@@ -422,4 +422,4 @@ def _divided(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor
 def _zeros_of(x: torch.Tensor, dims: int, shape: tuple[int, ...]) -> torch.Tensor:
     """Zeros of shape ``(*batch, *shape)`` that are still a function of `x`, so that gradients exist (and are zero)."""
     zero = x.flatten(x.ndim - dims)[..., :0].sum(-1) if dims else x * 0
-    return over_batch(zero, shape).expand(*zero.shape, *shape)
+    return over_batch(zero, shape).expand((*zero.shape, *shape))

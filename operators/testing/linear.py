@@ -154,7 +154,7 @@ def inverses(probe: Probe) -> Iterator[Finding]:
     # A norm below rounding is that of zero.
     scale = size(A.adjoint(y)).item() + 1e-6 * size(y).item()
     text = "x = pinv(y) is no least-squares solution: A.H A x differs from A.H y"
-    yield Bound(text, size(A.adjoint(A(x) - y)).item() / scale, 1e-6)
+    yield Bound(text, size(A.adjoint(A(x) - y)).item() / scale, max(1e-6, probe.rounding))
     image = A.direct_inverse(y)
     if image.shape != (2, *A.in_shape) or not bool(torch.isfinite(image).all()):
         yield f"direct_inverse(y) gives shape {tuple(image.shape)}, or numbers that are not finite"

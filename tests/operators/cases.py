@@ -169,7 +169,7 @@ CASES = {
         lambda: operators.block_diag([Diagonal(real(3)), Roll(3)]),
         lambda: operators.block_diag([Subsample((4, 2), 2), Roll(3)]),
     ],
-    "normalize": [lambda: operators.normalize(Roll(4)), lambda: operators.normalize(Diagonal(real(3)))],
+    "normalize": [lambda: operators.normalize(Roll(4)), lambda: operators.normalize(Diagonal(learnable(real(3))))],
     "from_function": [lambda: operators.from_function(cumulate, (3, 2)), lambda: operators.from_function(torch.sum, 3)],
 }
 

@@ -1,5 +1,7 @@
 """The interface and its algebra: against dense matrices, and by the structure that survives it."""
 
+import copy
+
 import pytest
 import torch
 
@@ -219,6 +221,16 @@ def test_gradients_reach_learnable_parameters_through_the_algebra():
     assert dict(operator.named_parameters())
 
 
+def test_a_normalized_learnable_operator_trains_and_copies():
+    weights = torch.nn.Parameter(torch.tensor([1.0, 4.0]))
+    operator = normalize(Diagonal(weights))
+    for _ in range(2):  # nothing of the norm's own graph is kept, and lost after the first step
+        weights.grad = None
+        operator(torch.ones(2)).sum().backward()
+        torch.testing.assert_close(weights.grad, torch.full((2,), 0.25))
+    torch.testing.assert_close(copy.deepcopy(operator)(torch.ones(2)), torch.tensor([0.25, 1.0]))
+
+
 def test_expressions_follow_a_parameter_that_changes():
     weights = torch.nn.Parameter(torch.ones(3))
     D = Diagonal(weights)
@@ -247,8 +259,29 @@ def test_from_function_is_the_function_of_each_image():
     assert operator(x[:0]).shape == (0, 5, 3, 4)
 
 
+def test_multiples_by_zero_and_differences_that_vanish_are_zero_maps():
+    S, y, b = Subsample(4, 2), random(2), random(4)
+    for operator in (0 * S, torch.tensor(0.0) * S, S - S):
+        assert operator.norm().item() == 0
+        assert not operator.direct_inverse(y).any()
+        assert not operator.pinv(y).any()
+        torch.testing.assert_close(operator.solve_normal(b, 0.5), 2 * b)
+
+
+def test_division_by_zero_names_the_operator():
+    with pytest.raises(ValueError, match="Subsample: is divided by a number other than zero, got 0"):
+        Subsample(4, 2) / 0
+
+
+def test_sums_with_negative_multiples_of_the_identity():
+    D = Diagonal(torch.tensor([2.0, 3.0]))
+    torch.testing.assert_close((D - 5 * Identity(2)).to_matrix(), torch.diag(torch.tensor([-3.0, -2.0])).double())
+    torch.testing.assert_close((-1 * Identity(2)).solve_normal(torch.ones(2), 0.5), torch.full((2,), 2 / 3))
+
+
 def test_repr_reads_as_the_expression():
     assert repr(2 * A @ C) == "2 * (Plain((4,) -> (3,)) @ Plain((5,) -> (4,)))"
+    assert repr((2 - 1j) * A) == "(2-1j) * Plain((4,) -> (3,))"
     assert repr(A.H) == "Plain((4,) -> (3,)).H"
     assert repr(A.gram) == "Plain((4,) -> (3,)).gram"
     assert repr(A + B) == "Plain((4,) -> (3,)) + Plain((4,) -> (3,))"

@@ -93,3 +93,30 @@ def test_colour(channels, outputs, height, width):
     assert is_exact(operators.ChannelMix(random(outputs, channels), (channels, height, width)))
     assert is_exact(operators.Grayscale((3, height, width)))
     assert is_exact(operators.BayerMosaic((3, height, width)))
+
+
+@quick
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2)), min_size=1, max_size=3),
+    st.integers(1, 2),
+    st.sampled_from(["haar", "db2", "db4", "sym5", "coif1", "bior2.2", "bior4.4", "rbio1.3"]),
+)
+def test_wavelet(sizes, level, wavelet):
+    # Sizes that 2**level divides, and often smaller than the filters, which then wrap around more than once.
+    assert is_exact(operators.Wavelet([n * 2 ** (level + more) for n, more in sizes], wavelet, level))
+
+
+@quick
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=3), st.sampled_from(["neumann", "circular"]))
+def test_finite_difference(shape, boundary):
+    A = operators.FiniteDifference(shape, boundary)
+    assert is_exact(A)
+    x = random(*shape)
+    torch.testing.assert_close(A.gram(x), A.adjoint(A(x)), rtol=0, atol=1e-12)
+
+
+@quick
+@given(st.integers(1, 6), st.integers(1, 6), st.booleans(), st.booleans())
+def test_matrix(rows, columns, sparse, complex_):
+    matrix = random(rows, columns) * (1 - 2j if complex_ else 1)
+    assert is_exact(operators.Matrix(matrix.to_sparse() if sparse else matrix))

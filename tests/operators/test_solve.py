@@ -188,6 +188,14 @@ def test_norm_of_a_cluster_and_of_multiples():
     assert norm(Dense(basis * values @ basis.T)).item() == pytest.approx(1.0, rel=1e-6)
 
 
+@pytest.mark.parametrize("gap", [1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
+def test_norm_tells_two_close_singular_values_apart(gap):
+    # Lanczos' largest Ritz value lies between the two until it has told them apart, far from all others.
+    values = torch.cat([torch.tensor([1.0, 1 - gap]), torch.linspace(0, 0.5, 40)]).double()
+    for seed in range(5):
+        assert norm(Dense(torch.diag(values)), seed=seed).item() == pytest.approx(1.0, rel=1e-6)
+
+
 def test_norm_of_zero_and_of_a_real_linear_operator():
     assert norm(Dense(torch.zeros(3, 4))).item() == 0
     A = Dense(random(4, 4, dtype=torch.complex128)) @ RealToComplex(4)
