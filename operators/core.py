@@ -695,6 +695,11 @@ def reciprocal(scalar: Scalar) -> Scalar:
     return torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, scalar))
 
 
+def is_complex(scalar: Scalar) -> bool:
+    """Whether a number or a tensor is of a complex type."""
+    return scalar.is_complex() if isinstance(scalar, torch.Tensor) else isinstance(scalar, complex)
+
+
 def magnitude(scalar: Scalar) -> float | torch.Tensor:
     """The absolute value of a number or a tensor."""
     return scalar.abs() if isinstance(scalar, torch.Tensor) else abs(scalar)

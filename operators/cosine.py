@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from operators.core import LinearOperator, Scalar, identity_multiple
+from operators.core import LinearOperator, Scalar, identity_multiple, is_complex
 from operators.fourier import fft, inverse_fft
 from operators.solve import over_batch
 
@@ -66,10 +66,10 @@ class CosineDiagonal(LinearOperator):
         if isinstance(other, CosineDiagonal):
             return CosineDiagonal(self.eigenvalues + other.eigenvalues)
         multiple = identity_multiple(other)
-        return None if multiple is None or _is_complex(multiple) else CosineDiagonal(self.eigenvalues + multiple)
+        return None if multiple is None or is_complex(multiple) else CosineDiagonal(self.eigenvalues + multiple)
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
-        return super()._scaled_by(scalar) if _is_complex(scalar) else CosineDiagonal(scalar * self.eigenvalues)
+        return super()._scaled_by(scalar) if is_complex(scalar) else CosineDiagonal(scalar * self.eigenvalues)
 
     def _filtered(self, x: torch.Tensor, eigenvalues: torch.Tensor) -> torch.Tensor:
         # The transform of the mirrored image is the cosine transform, up to a phase that the way back undoes.
@@ -92,7 +92,3 @@ def _at_mirrored_frequencies(eigenvalues: torch.Tensor, dims: tuple[int, ...], h
         ends = [] if half and dim == -1 else [eigenvalues.narrow(dim, 1, eigenvalues.shape[dim] - 1).flip(dim)]
         eigenvalues = torch.cat([eigenvalues, eigenvalues.narrow(dim, -1, 1), *ends], dim)
     return eigenvalues
-
-
-def _is_complex(scalar: Scalar) -> bool:
-    return scalar.is_complex() if isinstance(scalar, torch.Tensor) else isinstance(scalar, complex)

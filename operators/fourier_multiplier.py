@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from operators.checks import Shape, check_finite
-from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple
+from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple, is_complex
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary, squared_magnitude, trailing_dims
 from operators.solve import over_batch
 
@@ -123,10 +123,10 @@ class FourierMultiplier(LinearOperator):
         multiple = identity_multiple(other)
         if multiple is None:
             return self._combined(other, torch.add)
-        return self._of(self._full() + multiple, False) if _is_complex(multiple) else self._of(self.spectrum + multiple)
+        return self._of(self._full() + multiple, False) if is_complex(multiple) else self._of(self.spectrum + multiple)
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
-        return self._of(scalar * self._full(), False) if _is_complex(scalar) else self._of(scalar * self.spectrum)
+        return self._of(scalar * self._full(), False) if is_complex(scalar) else self._of(scalar * self.spectrum)
 
     def _combined(
         self, other: LinearOperator, combine: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -171,10 +171,6 @@ class FourierMultiplier(LinearOperator):
     def extra_repr(self) -> str:
         """The transformed dimensions."""
         return f"dims={self.dims}"
-
-
-def _is_complex(scalar: Scalar) -> bool:
-    return scalar.is_complex() if isinstance(scalar, torch.Tensor) else isinstance(scalar, complex)
 
 
 def _in_precision_of(z: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

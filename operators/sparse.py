@@ -101,16 +101,6 @@ def _(values, x, row_starts, rows, columns, column_starts, order, transposed):  
     return x.new_empty((starts.shape[0] - 1, x.shape[1]))
 
 
-def _gradients(
-    g: torch.Tensor, values: torch.Tensor, x: torch.Tensor, index: tuple, transposed: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The gradients in the values and in x: products of the same kind, so that they can be differentiated again."""
-    _, rows, columns, _, _ = index
-    given, taken = (columns, rows) if transposed else (rows, columns)
-    product = torch.ops.operators.sparse_product if torch.compiler.is_compiling() else _Product.apply
-    return (g[given] * x[taken].conj()).sum(1), product(conjugate(values), g, *index, not transposed)
-
-
 class _Product(torch.autograd.Function):
     """The custom operator with forward-mode differentiation and vmap, which `torch.library` does not have both."""
 
@@ -128,9 +118,14 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, g: torch.Tensor) -> tuple:
         values, x, *index = ctx.saved_tensors
         grad_values, grad_x = None, None
-        both = _gradients(g, values, x, tuple(index), ctx.transposed)
-        grad_values = both[0] if ctx.needs_input_grad[0] else None
-        grad_x = both[1] if ctx.needs_input_grad[1] else None
+        # Each is a product again, so that it can be differentiated; that in the values takes memory for every entry.
+        if ctx.needs_input_grad[0]:
+            _, rows, columns, _, _ = index
+            given, taken = (columns, rows) if ctx.transposed else (rows, columns)
+            grad_values = (g[given] * x[taken].conj()).sum(1)
+        if ctx.needs_input_grad[1]:
+            product = torch.ops.operators.sparse_product if torch.compiler.is_compiling() else _Product.apply
+            grad_x = product(conjugate(values), g, *index, not ctx.transposed)
         return grad_values, grad_x, *(None for _ in index), None
 
     @staticmethod
