@@ -4,6 +4,8 @@ from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, 
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
 from operators.core import LinearOperator, normalize
+from operators.ct.fan import FanBeam
+from operators.ct.parallel import ParallelBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
@@ -19,6 +21,7 @@ __all__ = [
     "Convolution",
     "Diagonal",
     "Downsample",
+    "FanBeam",
     "FiniteDifference",
     "FourierTransform",
     "Grayscale",
@@ -26,6 +29,7 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "Matrix",
+    "ParallelBeam",
     "RealToComplex",
     "Subsample",
     "TransposedConvolution",

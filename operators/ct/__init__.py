@@ -1,0 +1,1 @@
+"""Computed tomography: projections along rays and their exact adjoints."""

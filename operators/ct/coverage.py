@@ -1,0 +1,43 @@
+"""Warns of a detector that does not see the whole object."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import torch
+
+__all__ = ["warn_if_narrow"]
+
+
+def warn_if_narrow(
+    owner: str,
+    edges: tuple[float, float],
+    tolerance: float,
+    radius: float,
+    angles: torch.Tensor,
+) -> None:
+    """Warn if the rays at the detector's edges pass inside the circle that the image holds around the rotation axis.
+
+    Over a full turn each side of the axis is seen from both sides, so that one edge suffices (a half-fan).
+
+    Parameters
+    ----------
+    owner : str
+        The operator's name.
+    edges : (float, float)
+        How far from the axis, with sign, the first and the last ray pass.
+    tolerance : float
+        By how much a ray may pass inside: a quarter-detector shift is no mistake.
+    radius : float
+        Of the circle.
+    angles : torch.Tensor, shape (views,)
+    """
+    is_full_turn = float(angles.detach().max() - angles.detach().min()) > 1.9 * math.pi
+    reach = (max if is_full_turn else min)(-min(edges), max(edges))
+    if reach < radius - tolerance:
+        warnings.warn(
+            f"{owner}: the detector is too narrow for the object: its outermost rays pass {reach:g} from the rotation "
+            f"axis, but the image holds a circle of radius {radius:g} around it; {radius - reach:g} are missing",
+            stacklevel=4,
+        )

@@ -1,0 +1,147 @@
+"""Where a projection is computed: by the kernels of its device, or in plain torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from operators.ct import reference
+from operators.ct.rays import courses, orientations
+from operators.kernels.threads import run_in_ranges
+
+__all__ = ["backproject", "course_gradient", "project"]
+
+
+def project(images: torch.Tensor, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float]) -> torch.Tensor:
+    """The line integrals of images (B, height, width) as (B, views, detectors)."""
+    if images.device.type != "cpu":
+        return reference.project_reference(images, views, places, spacing)
+    result = images.new_zeros((len(images), len(views), places.shape[1]))
+    for group in _groups(len(images)):
+        sums = result[group] if len(result[group]) == 1 else images.new_zeros((*result.shape[1:], _lanes()))
+        for ties, geometry in _geometries(views, places, spacing):
+            _project_group(images[group] if ties else images[group].mT, sums, geometry)
+        if len(result[group]) > 1:
+            result[group] = sums[..., : len(result[group])].movedim(-1, 0)
+    return result
+
+
+def backproject(
+    sinograms: torch.Tensor, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], size: Sequence[int]
+) -> torch.Tensor:
+    """The transpose of `project`: from (B, views, detectors) to ``(B, *size)``."""
+    if sinograms.device.type != "cpu":
+        return reference.backproject_reference(sinograms, views, places, spacing, size)
+    result = sinograms.new_zeros((len(sinograms), *size))
+    for group in _groups(len(sinograms)):
+        for ties, geometry in _geometries(views, places, spacing):
+            images = result[group] if ties else result[group].mT
+            images += _backproject_group(sinograms[group], images.shape[1:], geometry)
+    return result
+
+
+def course_gradient(
+    images: torch.Tensor,
+    cotangents: torch.Tensor,
+    views: torch.Tensor,
+    places: torch.Tensor,
+    spacing: Sequence[float],
+) -> torch.Tensor:
+    """The gradient of ``<project(images), cotangents>`` in `operators.ct.rays.courses`, in float64."""
+    gradients = []
+    lengths = courses(views, places, spacing)[:, 2]
+    for length, (ties, oriented_views, oriented_spacing) in zip(lengths, orientations(views, spacing), strict=True):
+        oriented = images if ties else images.mT
+        if images.device.type == "cpu":
+            sums = _line_sums(oriented, cotangents, _Geometry.of(oriented_views, places, oriented_spacing, ties))
+        else:
+            sums = reference.line_sums_reference(oriented, cotangents, oriented_views, places, oriented_spacing, ties)
+        values, across, across_rows = sums.unbind(-1)
+        # A measurement is the length per row times the sum of the values at column + slope * row.
+        gradients.append(torch.stack([across * length, across_rows * length, values]))
+    return torch.stack(gradients)
+
+
+class _Geometry(NamedTuple):
+    """What the kernels take of a geometry, in the order of their arguments."""
+
+    views: np.ndarray
+    along: np.ndarray
+    depth: np.ndarray
+    ties: bool
+    spacing: np.ndarray
+
+    @classmethod
+    def of(cls, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], ties: bool) -> _Geometry:
+        along, depth = places.contiguous().numpy()
+        return cls(views.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
+
+
+def _geometries(
+    views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float]
+) -> Iterator[tuple[bool, _Geometry]]:
+    for ties, oriented_views, oriented_spacing in orientations(views, spacing):
+        yield ties, _Geometry.of(oriented_views, places, oriented_spacing, ties)
+
+
+def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geometry) -> torch.Tensor:
+    from operators.kernels import joseph
+
+    bordered = F.pad(images, (joseph.BORDER, joseph.BORDER)).contiguous()
+    sums = torch.zeros((*cotangents.shape[1:], 3), dtype=torch.float64)
+    kernel = partial(joseph.line_sums, bordered.numpy(), cotangents.numpy(), sums.numpy(), *geometry)
+    run_in_ranges(kernel, len(geometry.views))
+    return sums
+
+
+def _lanes() -> int:
+    from operators.kernels.vector import LANES
+
+    return LANES
+
+
+def _groups(count: int) -> list[slice]:
+    """The images that are projected together."""
+    return [slice(start, min(start + _lanes(), count)) for start in range(0, count, _lanes())]
+
+
+def _project_group(images: torch.Tensor, sums: torch.Tensor, geometry: _Geometry) -> None:
+    from operators.kernels import joseph
+
+    bordered, kernel = _bordered(images.shape, images), joseph.project_lanes
+    if len(images) == 1:
+        bordered[:, joseph.BORDER : -joseph.BORDER] = images[0]
+        sums, kernel = sums[0], joseph.project_one
+    else:
+        bordered[:, joseph.BORDER : -joseph.BORDER, : len(images)] = images.movedim(0, -1)
+    run_in_ranges(partial(kernel, bordered.numpy(), sums.numpy(), *geometry), len(geometry.views))
+
+
+def _backproject_group(sinograms: torch.Tensor, size: Sequence[int], geometry: _Geometry) -> torch.Tensor:
+    from operators.kernels import joseph
+
+    count = len(sinograms)
+    bordered = _bordered((count, *size), sinograms)
+    if count == 1:
+        values, kernel = sinograms[0], joseph.backproject_one
+    else:
+        values, kernel = sinograms.new_zeros((*sinograms.shape[1:], _lanes())), joseph.backproject_lanes
+        values[..., :count] = sinograms.movedim(0, -1)
+    blocks = -(-size[0] // joseph.BLOCK)
+    run_in_ranges(partial(kernel, values.numpy(), bordered.numpy(), *geometry), blocks)
+    images = bordered[:, joseph.BORDER : -joseph.BORDER]
+    return images[None] if count == 1 else images[..., :count].movedim(-1, 0)
+
+
+def _bordered(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """Zeros for images of `shape` (B, height, width) with a border, the images last if they are several."""
+    from operators.kernels.joseph import BORDER
+
+    count, height, width = shape
+    lanes = () if count == 1 else (_lanes(),)
+    return like.new_zeros((height, width + 2 * BORDER, *lanes))
