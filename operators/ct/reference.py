@@ -101,7 +101,7 @@ def _backproject_driven(
 
 
 def _crossing(position: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The pixel left of a position, as an index into a row with one zero before and two after; the right one's weight."""
+    """The pixel left of a position, as an index into a row with one zero before and two after; the right's weight."""
     inside = position.clamp(-1, images.shape[2])
     left = inside.floor()
     return left.long() + 1, (inside - left).to(images.dtype)
