@@ -13,9 +13,10 @@ import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
-from operators.ct.project import backproject, project
+from operators.ct.project import backproject, project, rays
 from operators.ct.rays import courses
 from operators.fourier import on_real_and_imaginary
+from operators.linear_pair import Fixed
 
 __all__ = ["Beam", "PlanarBeam"]
 
@@ -134,18 +135,18 @@ class PlanarBeam(Beam):
         self.register_buffer("places", torch.stack([along, depth]), persistent=False)
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        rays = self._rays()
-        return self._real(lambda images: project(images, *rays), x, 2)
+        geometry = self._rays()
+        return self._real(lambda images: project(images, *geometry), x, 2)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        rays = self._rays()
-        return self._real(lambda sinograms: backproject(sinograms, self.in_shape, *rays), y, 2)
+        geometry = self._rays()
+        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2)
 
-    def _rays(self) -> tuple[torch.Tensor, torch.Tensor, tuple[float, ...], torch.Tensor | None]:
-        """The views, the places, the spacing, and of a learnable geometry the courses of its rays."""
+    def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
+        """The geometry, and if it is learnable the courses of its rays."""
         views = self._current_views()
-        learnt = courses(views, self.places, self.pixel_size) if self.views is None else None
-        return views, self.places, self.pixel_size, learnt
+        learnable = courses(views, self.places, self.pixel_size) if self.views is None else None
+        return rays(views, self.places, self.pixel_size, self.in_shape), learnable
 
     def _inner_radius(self) -> float:
         """Of the circle around the rotation axis that the image holds."""

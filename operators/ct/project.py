@@ -1,204 +1,161 @@
-"""Projection along the rays of a geometry and its transpose, under all of torch's transforms.
+"""Projection along the rays of a planar geometry and its transpose, where they are computed.
 
-Both are differentiable to any order in what they project. For derivatives in the geometry, of first order, they take
-the rays' `courses`: tensors that depend on the geometry by plain torch, to which the gradients are handed.
+`project` and `backproject` are differentiable to any order in what they project. For derivatives in the geometry, of
+first order, they take the rays' courses (`operators.ct.rays.courses`), which depend on it by plain torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from torch.nn import functional as F
 
-from operators.ct import joseph
+from operators.ct import reference
+from operators.ct.rays import courses, orientations
+from operators.kernels.threads import run_in_ranges
+from operators.linear_pair import Fixed, linear_pair
 
-__all__ = ["backproject", "project"]
+__all__ = ["backproject", "project", "rays"]
 
 
-def project(
-    images: torch.Tensor,
-    views: torch.Tensor,
-    places: torch.Tensor,
-    spacing: Sequence[float],
-    courses: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """The line integrals of images.
+def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], size: Sequence[int]) -> Fixed:
+    """What `project` and `backproject` take as a geometry.
 
     Parameters
     ----------
-    images : torch.Tensor, shape (B, height, width), float32 or float64
     views : torch.Tensor, shape (views, 9), float64
     places : torch.Tensor, shape (2, detectors), float64
     spacing : (float, float)
         Of rows and of columns, in the user's unit of length.
-    courses : torch.Tensor, shape (2, 3, views, detectors), optional
-        Of the rays, as `operators.ct.rays.courses` makes them from the views: where gradients in the geometry go.
-
-    Returns
-    -------
-    torch.Tensor, shape (B, views, detectors)
+    size : (int, int)
+        Height and width of the image.
     """
-    apply = torch.ops.operators.ct_project if torch.compiler.is_compiling() else _Project.apply
-    return apply(images, courses, views.detach(), places, list(spacing))
+    return Fixed([views.detach(), places], list(spacing), list(size), [views.shape[0], places.shape[1]])
 
 
-def backproject(
-    sinograms: torch.Tensor,
-    size: Sequence[int],
-    views: torch.Tensor,
-    places: torch.Tensor,
-    spacing: Sequence[float],
-    courses: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """The transpose of `project`: from (B, views, detectors) to images of shape ``(B, *size)``."""
-    apply = torch.ops.operators.ct_backproject if torch.compiler.is_compiling() else _Backproject.apply
-    return apply(sinograms, courses, views.detach(), places, list(spacing), list(size))
+def _project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+    if images.device.type != "cpu":
+        return reference.project_reference(images, fixed)
+    result = images.new_zeros((len(images), *fixed.out_size))
+    for group in _groups(len(images)):
+        sums = result[group] if len(result[group]) == 1 else images.new_zeros((*fixed.out_size, _lanes()))
+        for ties, geometry in _geometries(fixed):
+            _project_group(images[group] if ties else images[group].mT, sums, geometry)
+        if len(result[group]) > 1:
+            result[group] = sums[..., : len(result[group])].movedim(-1, 0)
+    return result
 
 
-@torch.library.custom_op("operators::ct_project", mutates_args=())
-def _project(
-    images: torch.Tensor,
-    courses: torch.Tensor | None,
-    views: torch.Tensor,
-    places: torch.Tensor,
-    spacing: list[float],
-) -> torch.Tensor:
-    return joseph.project(images.contiguous(), views, places, spacing)
+def _backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+    if sinograms.device.type != "cpu":
+        return reference.backproject_reference(sinograms, fixed)
+    result = sinograms.new_zeros((len(sinograms), *fixed.in_size))
+    for group in _groups(len(sinograms)):
+        for ties, geometry in _geometries(fixed):
+            images = result[group] if ties else result[group].mT
+            images += _backproject_group(sinograms[group], images.shape[1:], geometry)
+    return result
 
 
-@_project.register_fake
-def _(images, courses, views, places, spacing):  # type: ignore[no-untyped-def]
-    return images.new_empty((images.shape[0], views.shape[0], places.shape[1]))
+def _course_gradient(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+    """The gradient of ``<project(images), cotangents>`` in the courses of the rays."""
+    views, places = fixed.tensors
+    lengths = courses(views, places, fixed.numbers)[:, 2]
+    gradients = []
+    for length, (ties, oriented, spacing) in zip(lengths, orientations(views, fixed.numbers), strict=True):
+        upright = images if ties else images.mT
+        if images.device.type == "cpu":
+            sums = _line_sums(upright, cotangents, _Geometry.of(oriented, places, spacing, ties))
+        else:
+            sums = reference.line_sums_reference(upright, cotangents, oriented, places, spacing, ties)
+        values, across, across_rows = sums.unbind(-1)
+        # A measurement is the length per row times the sum of the values at column + slope * row.
+        gradients.append(torch.stack([across * length, across_rows * length, values]))
+    return torch.stack(gradients)
 
 
-@torch.library.custom_op("operators::ct_backproject", mutates_args=())
-def _backproject(
-    sinograms: torch.Tensor,
-    courses: torch.Tensor | None,
-    views: torch.Tensor,
-    places: torch.Tensor,
-    spacing: list[float],
-    size: list[int],
-) -> torch.Tensor:
-    return joseph.backproject(sinograms.contiguous(), views, places, spacing, size)
+project, backproject = linear_pair("ct_project", _project, _backproject, _course_gradient)
 
 
-@_backproject.register_fake
-def _(sinograms, courses, views, places, spacing, size):  # type: ignore[no-untyped-def]
-    return sinograms.new_empty((sinograms.shape[0], *size))
+class _Geometry(NamedTuple):
+    """What the kernels take of a geometry, in the order of their arguments."""
+
+    views: np.ndarray
+    along: np.ndarray
+    depth: np.ndarray
+    ties: bool
+    spacing: np.ndarray
+
+    @classmethod
+    def of(cls, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], ties: bool) -> _Geometry:
+        along, depth = places.contiguous().numpy()
+        return cls(views.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
 
 
-@torch.library.custom_op("operators::ct_course_gradient", mutates_args=())
-def _course_gradient(
-    images: torch.Tensor, sinograms: torch.Tensor, views: torch.Tensor, places: torch.Tensor, spacing: list[float]
-) -> torch.Tensor:
-    """The gradient of ``<project(images), sinograms>`` in the courses of the rays."""
-    return joseph.course_gradient(images.contiguous(), sinograms.contiguous(), views, places, spacing)
+def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
+    """For the rays that are driven along the rows, then for the others as the transposed image sees them."""
+    views, places = fixed.tensors
+    for ties, oriented, spacing in orientations(views, fixed.numbers):
+        yield ties, _Geometry.of(oriented, places, spacing, ties)
 
 
-@_course_gradient.register_fake
-def _(images, sinograms, views, places, spacing):  # type: ignore[no-untyped-def]
-    return views.new_empty((2, 3, views.shape[0], places.shape[1]))
+def _lanes() -> int:
+    from operators.kernels.vector import LANES
+
+    return LANES
 
 
-class _Project(torch.autograd.Function):
-    """The custom operator with forward-mode differentiation and vmap, which `torch.library` does not have both."""
-
-    @staticmethod
-    def forward(images, courses, views, places, spacing):  # type: ignore[no-untyped-def]
-        return _project(images, courses, views, places, spacing)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
-        images, courses, views, places, ctx.spacing = inputs
-        ctx.size = list(images.shape[1:])
-        # The image is needed for the gradient in the geometry only: without it, nothing of its size is kept.
-        _keep(ctx, None if courses is None else images, courses, views, places)
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor | None) -> tuple:
-        if g is None:
-            return (None,) * 5
-        images, courses, views, places = ctx.saved_tensors
-        grad_images, grad_courses = None, None
-        if ctx.needs_input_grad[0]:
-            grad_images = backproject(g, ctx.size, views, places, ctx.spacing, courses)
-        if ctx.needs_input_grad[1]:
-            grad_courses = torch.ops.operators.ct_course_gradient(images, g, views, places, ctx.spacing)
-        return grad_images, grad_courses, None, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, dimages: torch.Tensor | None, dcourses: torch.Tensor | None, *_: Any) -> torch.Tensor:
-        images = _only_tangent(dimages, dcourses)
-        _, courses, views, places = ctx.saved_tensors
-        return project(images, views, places, ctx.spacing, courses)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, images: torch.Tensor, courses: Any, views: torch.Tensor, *rest: Any) -> tuple:
-        return _over_batch(_Project, info, in_dims, images, courses, views, *rest)
+def _groups(count: int) -> list[slice]:
+    """The images that are projected together."""
+    return [slice(start, min(start + _lanes(), count)) for start in range(0, count, _lanes())]
 
 
-class _Backproject(torch.autograd.Function):
-    @staticmethod
-    def forward(sinograms, courses, views, places, spacing, size):  # type: ignore[no-untyped-def]
-        return _backproject(sinograms, courses, views, places, spacing, size)
+def _project_group(images: torch.Tensor, sums: torch.Tensor, geometry: _Geometry) -> None:
+    from operators.kernels import joseph
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
-        sinograms, courses, views, places, ctx.spacing, ctx.size = inputs
-        _keep(ctx, None if courses is None else sinograms, courses, views, places)
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor | None) -> tuple:
-        if g is None:
-            return (None,) * 6
-        sinograms, courses, views, places = ctx.saved_tensors
-        grad_sinograms, grad_courses = None, None
-        if ctx.needs_input_grad[0]:
-            grad_sinograms = project(g, views, places, ctx.spacing, courses)
-        if ctx.needs_input_grad[1]:
-            grad_courses = torch.ops.operators.ct_course_gradient(g, sinograms, views, places, ctx.spacing)
-        return grad_sinograms, grad_courses, None, None, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, dsinograms: torch.Tensor | None, dcourses: torch.Tensor | None, *_: Any) -> torch.Tensor:
-        sinograms = _only_tangent(dsinograms, dcourses)
-        _, courses, views, places = ctx.saved_tensors
-        return backproject(sinograms, ctx.size, views, places, ctx.spacing, courses)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, sinograms: torch.Tensor, courses: Any, views: Any, *rest: Any) -> tuple:
-        return _over_batch(_Backproject, info, in_dims, sinograms, courses, views, *rest)
+    bordered, kernel = _bordered(images.shape, images), joseph.project_lanes
+    if len(images) == 1:
+        bordered[:, joseph.BORDER : -joseph.BORDER] = images[0]
+        sums, kernel = sums[0], joseph.project_one
+    else:
+        bordered[:, joseph.BORDER : -joseph.BORDER, : len(images)] = images.movedim(0, -1)
+    run_in_ranges(partial(kernel, bordered.numpy(), sums.numpy(), *geometry), len(geometry.views))
 
 
-def _keep(ctx: Any, *tensors: torch.Tensor | None) -> None:
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*tensors)
-    ctx.save_for_forward(*tensors)
+def _backproject_group(sinograms: torch.Tensor, size: Sequence[int], geometry: _Geometry) -> torch.Tensor:
+    from operators.kernels import joseph
+
+    count = len(sinograms)
+    bordered = _bordered((count, *size), sinograms)
+    if count == 1:
+        values, kernel = sinograms[0], joseph.backproject_one
+    else:
+        values, kernel = sinograms.new_zeros((*sinograms.shape[1:], _lanes())), joseph.backproject_lanes
+        values[..., :count] = sinograms.movedim(0, -1)
+    blocks = -(-size[0] // joseph.BLOCK)
+    run_in_ranges(partial(kernel, values.numpy(), bordered.numpy(), *geometry), blocks)
+    images = bordered[:, joseph.BORDER : -joseph.BORDER]
+    return images[None] if count == 1 else images[..., :count].movedim(-1, 0)
 
 
-def _only_tangent(tangent: torch.Tensor | None, dcourses: torch.Tensor | None) -> torch.Tensor:
-    if tangent is None or dcourses is not None:
-        raise NotImplementedError("a projection's geometry is differentiated in reverse mode, not in forward mode")
-    return tangent
+def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geometry) -> torch.Tensor:
+    from operators.kernels import joseph
+
+    bordered = F.pad(images, (joseph.BORDER, joseph.BORDER)).contiguous()
+    sums = torch.zeros((*cotangents.shape[1:], 3), dtype=torch.float64)
+    kernel = partial(joseph.line_sums, bordered.numpy(), cotangents.numpy(), sums.numpy(), *geometry)
+    run_in_ranges(kernel, len(geometry.views))
+    return sums
 
 
-def _over_batch(function: Any, info: Any, in_dims: tuple, batch: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, int]:
-    """The vmapped dimension as one more of the batch; geometries that differ are taken one after the other."""
-    if any(dim is not None for dim in in_dims[1:3]):
-        samples = [
-            _unbound(argument, dim, info.batch_size) for argument, dim in zip((batch, *rest), in_dims, strict=True)
-        ]
-        return torch.stack([function.apply(*sample) for sample in zip(*samples, strict=True)]), 0
-    batch = batch.movedim(in_dims[0], 0)
-    result = function.apply(batch.flatten(0, 1), *rest)
-    return result.unflatten(0, batch.shape[:2]), 0
+def _bordered(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+    """Zeros for images of `shape` (B, height, width) with a border, the images last if they are several."""
+    from operators.kernels.joseph import BORDER
 
-
-def _unbound(argument: Any, dim: int | None, size: int) -> Sequence[Any]:
-    return [argument] * size if dim is None else argument.unbind(dim)
-
-
-_project.register_autograd(_Project.backward, setup_context=_Project.setup_context)
-_backproject.register_autograd(_Backproject.backward, setup_context=_Backproject.setup_context)
+    count, height, width = shape
+    lanes = () if count == 1 else (_lanes(),)
+    return like.new_zeros((height, width + 2 * BORDER, *lanes))

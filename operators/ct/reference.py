@@ -8,42 +8,35 @@ import torch
 from torch.nn import functional as F
 
 from operators.ct.rays import lines, orientations
+from operators.linear_pair import Fixed
 
 __all__ = ["backproject_reference", "line_sums_reference", "project_reference"]
 
 
-def project_reference(
-    images: torch.Tensor, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float]
-) -> torch.Tensor:
+def project_reference(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The line integrals of images.
 
     Parameters
     ----------
     images : torch.Tensor, shape (B, height, width)
-    views : torch.Tensor, shape (views, 9)
-    places : torch.Tensor, shape (2, detectors)
-    spacing : (float, float)
-        Of rows and columns.
+    fixed : Fixed
+        The geometry, as `operators.ct.project.rays` makes it.
 
     Returns
     -------
     torch.Tensor, shape (B, views, detectors)
     """
-    upright, lying = orientations(views, spacing)
+    views, places = fixed.tensors
+    upright, lying = orientations(views, fixed.numbers)
     return _project_driven(images, places, *upright) + _project_driven(images.mT, places, *lying)
 
 
-def backproject_reference(
-    sinograms: torch.Tensor,
-    views: torch.Tensor,
-    places: torch.Tensor,
-    spacing: Sequence[float],
-    size: Sequence[int],
-) -> torch.Tensor:
-    """The transpose of `project_reference`: images of shape ``(B, *size)``."""
-    upright, lying = orientations(views, spacing)
-    transposed = _backproject_driven(sinograms, size[::-1], places, *lying)
-    return _backproject_driven(sinograms, size, places, *upright) + transposed.mT
+def backproject_reference(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+    """The transpose of `project_reference`."""
+    views, places = fixed.tensors
+    upright, lying = orientations(views, fixed.numbers)
+    transposed = _backproject_driven(sinograms, fixed.in_size[::-1], places, *lying)
+    return _backproject_driven(sinograms, fixed.in_size, places, *upright) + transposed.mT
 
 
 def line_sums_reference(
