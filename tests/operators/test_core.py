@@ -24,23 +24,7 @@ from operators import (
     normalize,
     vstack,
 )
-
-
-class Plain(LinearOperator):
-    """A matrix as an operator that keeps its structure to itself."""
-
-    def __init__(self, matrix):
-        super().__init__(matrix.shape[1], matrix.shape[0])
-        self._register("matrix", matrix)
-
-    def _forward(self, x):
-        dtype = torch.promote_types(x.dtype, self.matrix.dtype)
-        return (self.matrix.to(dtype) @ x.to(dtype)[..., None])[..., 0]
-
-
-def random(*shape, dtype=torch.float64, seed=0):
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
+from tests.operators.plain import Plain, random
 
 A, B, C = Plain(random(3, 4)), Plain(random(3, 4, seed=1)), Plain(random(4, 5, seed=2))
 Z = Plain(random(4, 3, dtype=torch.complex128, seed=3))
