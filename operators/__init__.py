@@ -1,9 +1,10 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
+from operators.algebra import normalize
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
-from operators.core import LinearOperator, normalize
+from operators.core import LinearOperator
 from operators.ct.fan import FanBeam
 from operators.ct.parallel import ParallelBeam
 from operators.differences import FiniteDifference

@@ -8,7 +8,7 @@ import torch
 
 import operators
 from operators import Diagonal, FiniteDifference, Identity, LinearOperator, Mask, RealToComplex, Subsample, Zero
-from operators.core import Batched
+from operators.batched import Batched
 
 GENERATOR = torch.Generator().manual_seed(0)
 
