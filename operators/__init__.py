@@ -10,12 +10,15 @@ from operators.ct.parallel import ParallelBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
+from operators.nufft import NUFFT
 from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
+from operators.toeplitz import Toeplitz
 from operators.transposed_convolution import TransposedConvolution
 from operators.wavelet import Wavelet
 
 __all__ = [
+    "NUFFT",
     "AveragePool",
     "BayerMosaic",
     "ChannelMix",
@@ -33,6 +36,7 @@ __all__ = [
     "ParallelBeam",
     "RealToComplex",
     "Subsample",
+    "Toeplitz",
     "TransposedConvolution",
     "Upsample",
     "Wavelet",

@@ -240,7 +240,19 @@ def compose(outer: LinearOperator, inner: LinearOperator) -> LinearOperator:
 def simplified(outer: LinearOperator, inner: LinearOperator) -> LinearOperator | None:
     """``outer @ inner`` in simpler form where one of the two knows how, else None."""
     simpler = outer._composed_with(inner) if _may_merge(outer, inner) else None
-    return simpler or (inner._composed_into(outer) if _may_merge(inner, outer) else None)
+    simpler = simpler or (inner._composed_into(outer) if _may_merge(inner, outer) else None)
+    return simpler or _simplified_sandwich(outer, inner)
+
+
+def _simplified_sandwich(outer: LinearOperator, inner: LinearOperator) -> LinearOperator | None:
+    """``A.H @ W @ A``, grouped either way, in simpler form where A knows how, else None."""
+    if isinstance(outer, Adjoint) and isinstance(inner, Compose):
+        left, weight, right = outer.operator, inner.outer, inner.inner
+    elif isinstance(outer, Compose) and isinstance(outer.outer, Adjoint):
+        left, weight, right = outer.outer.operator, outer.inner, inner
+    else:
+        return None
+    return right._weighted_gram(weight) if left is right and not weight._parameters else None
 
 
 def add(first: LinearOperator, second: LinearOperator) -> LinearOperator:
@@ -294,8 +306,12 @@ def normalize(operator: LinearOperator) -> LinearOperator:
 
 
 def is_unitary(operator: LinearOperator) -> bool:
-    """Whether the operator is known to be unitary: square, with the identity as its gram."""
-    return math.prod(operator.in_shape) == math.prod(operator.out_shape) and operator.gram.is_identity
+    """Whether the operator is known to be unitary: with the identity as its gram, and as that of its adjoint.
+
+    An equal number of entries does not tell the second: `RealToComplex` is no map onto all complex images.
+    """
+    is_square = math.prod(operator.in_shape) == math.prod(operator.out_shape)  # cheap, where a gram may not be
+    return is_square and operator.gram.is_identity and operator.H.gram.is_identity
 
 
 def identity_multiple(operator: LinearOperator) -> Scalar | None:

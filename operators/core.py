@@ -119,6 +119,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
         return algebra.Scaled(scalar, self)
 
+    def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
+        """``self.H @ weight @ self`` where that simplifies, else None."""
+        return None
+
     def _register(self, name: str, value: torch.Tensor) -> None:
         """Keep an `nn.Parameter` as a parameter and any other tensor as a buffer, for ``.to()`` and ``state_dict``."""
         if isinstance(value, torch.nn.Parameter):

@@ -35,6 +35,10 @@ def mask(*shape):
     return torch.rand(*shape, generator=GENERATOR) > 0.4
 
 
+def points(shape, *samples):
+    return (torch.rand(*samples, len(shape), generator=GENERATOR, dtype=torch.float64) - 0.5) * torch.tensor(shape)
+
+
 def learnable(tensor):
     return torch.nn.Parameter(tensor)
 
@@ -115,6 +119,20 @@ CASES = {
         lambda: operators.FourierTransform((3, 4, 2), dims=(0, 2), centered=False),
         lambda: operators.FourierTransform((4, 3), norm="backward"),
         lambda: operators.FourierTransform((4, 5)) @ RealToComplex((4, 5)),
+    ],
+    "NUFFT": [
+        lambda: operators.NUFFT(points((7,), 12), 7, tolerance=1e-12),
+        lambda: operators.NUFFT(points((6, 5), 4, 9), (6, 5), tolerance=1e-12),
+        lambda: operators.NUFFT(points((3, 4, 2), 30), (3, 4, 2), tolerance=1e-12, norm="backward"),
+        lambda: operators.NUFFT(learnable(points((6, 5), 20)), (6, 5), tolerance=1e-12),
+        lambda: operators.NUFFT(points((6, 5), 40), (6, 5), tolerance=1e-12) @ RealToComplex((6, 5)),
+    ],
+    "Toeplitz": [
+        lambda: operators.Toeplitz(real(9)),
+        lambda: operators.Toeplitz(complex_(5, 7)),
+        lambda: operators.Toeplitz(learnable(complex_(5, 3))),
+        lambda: operators.Toeplitz(learnable(real(3, 3, 5)), hermitian=True),
+        lambda: operators.NUFFT(points((6, 5), 40), (6, 5)).gram,
     ],
     "AveragePool": [
         lambda: operators.AveragePool(6, 2),
