@@ -1,6 +1,6 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, metrics, noise, plot, priors, sensor
+from invnet import data, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
 from invnet.reconstruct import MAP, DirectInverse, Info, Reconstructor
 
@@ -12,6 +12,7 @@ __all__ = [
     "Reconstructor",
     "data",
     "metrics",
+    "nets",
     "noise",
     "plot",
     "priors",
