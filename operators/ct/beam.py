@@ -148,6 +148,45 @@ class PlanarBeam(Beam):
         learnable = courses(views, self.places, self.pixel_size) if self.views is None else None
         return rays(views, self.places, self.pixel_size, self.in_shape), learnable
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """The height and the width of the image in pixels."""
+        return self.in_shape[0], self.in_shape[1]
+
+    @property
+    def axis(self) -> torch.Tensor:
+        """The rotation axis (x, y) in pixels, from the centre of pixel (0, 0)."""
+        return self._to_pixels(self.center.detach().double()[None], True)[0]
+
+    def filtered_backprojection(self, y: torch.Tensor, window: str = "ram-lak") -> torch.Tensor:
+        """Reconstruct by filtered backprojection.
+
+        Parameters
+        ----------
+        y : torch.Tensor, shape ``(*batch, views, detectors)``
+        window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
+            Of the ramp filter: from the sharpest to the smoothest.
+
+        Returns
+        -------
+        torch.Tensor, shape ``(*batch, height, width)``
+            In the image's own units.
+
+        Raises
+        ------
+        ValueError
+            If the shape of `y` is wrong or the window unknown.
+        """
+        self._check(y, self.out_shape, "a sinogram")
+        return self._real(lambda sinograms: self._filtered_backprojection(sinograms, window), y, 2)
+
+    @abc.abstractmethod
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        """For a real batch (B, views, detectors)."""
+
+    def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
+        return self.filtered_backprojection(y)
+
     def _inner_radius(self) -> float:
         """Of the circle around the rotation axis that the image holds."""
         height, width = self.in_shape[0] * self.pixel_size[0], self.in_shape[1] * self.pixel_size[1]

@@ -10,6 +10,7 @@ import torch
 from operators.checks import Shape, check_choice, check_positive_int
 from operators.ct.beam import Number, PlanarBeam, as_angles, planar_shape, sizes, unit_vectors
 from operators.ct.coverage import warn_if_narrow
+from operators.ct.fbp import fan_backprojection
 
 __all__ = ["FanBeam"]
 
@@ -56,7 +57,8 @@ class FanBeam(PlanarBeam):
     Notes
     -----
     Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients reach them, of first order.
-    `direct_inverse` is filtered backprojection, with Parker's weights where the angles are less than a full turn.
+    `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter, and with Parker's weights if the angles are
+    less than a full turn.
 
     References
     ----------
@@ -140,6 +142,9 @@ class FanBeam(PlanarBeam):
         turn = offset / focal
         along, away = torch.cos(turn) * along - torch.sin(turn) * away, torch.cos(turn) * away + torch.sin(turn) * along
         return self._views_of(source, True, source + focal * away, focal * along, focal * away)
+
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        return fan_backprojection(self, y, window)
 
     def _check_source(self) -> None:
         height, width = self.in_shape

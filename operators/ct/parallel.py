@@ -10,6 +10,7 @@ import torch
 from operators.checks import Shape
 from operators.ct.beam import Number, PlanarBeam, as_angles, planar_shape, sizes, unit_vectors
 from operators.ct.coverage import warn_if_narrow
+from operators.ct.fbp import parallel_backprojection
 
 __all__ = ["ParallelBeam"]
 
@@ -53,7 +54,8 @@ class ParallelBeam(PlanarBeam):
     whichever the ray crosses fewer of. Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients
     reach them, of first order.
 
-    `direct_inverse` is filtered backprojection; see `operators.ct.filtered_backprojection` for other filters.
+    `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter; the angles may be in any order and unevenly
+    spaced.
 
     References
     ----------
@@ -103,3 +105,6 @@ class ParallelBeam(PlanarBeam):
         along, across = unit_vectors(self.angles)
         centre = self.center + self.detector_offset.reshape(-1, 1) * along
         return self._views_of(across, False, centre, self.detector_spacing * along, torch.zeros_like(along))
+
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        return parallel_backprojection(self, y, window)
