@@ -55,14 +55,18 @@ class Beam(LinearOperator):
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         # A geometry in 16 bits would be another one: only its device changes.
-        exact = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
+        exact = [(m, name, buffer) for m in self.modules() for name, buffer in m._buffers.items() if buffer is not None]
         super()._apply(fn, recurse)
-        for name, buffer in exact.items():
-            self._buffers[name] = buffer.to(self._buffers[name].device)  # type: ignore[union-attr]
+        for module, name, buffer in exact:
+            module._buffers[name] = buffer.to(module._buffers[name].device)  # type: ignore[union-attr]
         return self
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
+        self._geometry_changed()
+
+    def _geometry_changed(self) -> None:
+        """Compute anew what was computed from the geometry."""
         if self.views is not None:
             self.views = self._compute_views()
 
@@ -90,14 +94,14 @@ class Beam(LinearOperator):
             raise ValueError(f"{self.name}: a subset takes at least one of the {count} views, got none")
         part = copy.copy(self)
         part._buffers, part._parameters = dict(self._buffers), dict(self._parameters)
+        part._modules = dict(self._modules)
         for name in self._geometry:
             value = getattr(self, name)
             if (value.ndim and name in self._per_view) or value.shape[:1] == (count,):
                 part._parameters.pop(name, None)
                 part._buffers[name] = value[chosen.to(value.device)]
         part.out_shape = (len(chosen), *self.out_shape[1:])
-        if part.views is not None:
-            part._buffers["views"] = part.views[chosen.to(part.views.device)]
+        part._geometry_changed()
         return part
 
     def _real(self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int) -> torch.Tensor:

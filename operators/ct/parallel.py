@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-from operators.checks import Shape
+from operators.checks import Shape, check_choice
+from operators.core import LinearOperator
 from operators.ct.beam import Number, PlanarBeam, as_angles, planar_shape, sizes, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import parallel_backprojection
+from operators.ct.fourier_slice import FourierSlices
 
 __all__ = ["ParallelBeam"]
 
@@ -37,6 +39,11 @@ class ParallelBeam(PlanarBeam):
         By how much the detector's middle lies off the projection of the rotation axis.
     center : (float, float) or torch.Tensor, shape (2,)
         The rotation axis (x, y), seen from the image's centre.
+    model : {"joseph", "fourier"}
+        Joseph's method; or the projection of the band-limited image through the pixels, by the Fourier slice theorem
+        and a non-uniform transform [2]_, whose `gram` costs two Fourier transforms whatever the number of views.
+    tolerance : float
+        Of the model "fourier", which needs finufft; see `NUFFT`.
 
     Raises
     ------
@@ -61,6 +68,8 @@ class ParallelBeam(PlanarBeam):
     ----------
     .. [1] P. Joseph, "An improved algorithm for reprojecting rays through pixel images", IEEE Trans. Med. Imaging 1,
        1982.
+    .. [2] S. Matej, J. Fessler and I. Kazantsev, "Iterative tomographic image reconstruction using Fourier-based
+       forward and back-projectors", IEEE Trans. Med. Imaging 23, 2004.
 
     Examples
     --------
@@ -85,7 +94,10 @@ class ParallelBeam(PlanarBeam):
         detector_spacing: Number = 1.0,
         detector_offset: Number = 0.0,
         center: Sequence[float] | torch.Tensor = (0.0, 0.0),
+        model: str = "joseph",
+        tolerance: float = 1e-6,
     ) -> None:
+        self.model = check_choice(model, ("joseph", "fourier"), self.name, "model")
         angles = as_angles(angles, self.name)
         shape, pixel = planar_shape(in_shape, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
         (spacing,) = sizes(float(detector_spacing), 1, self.name, "detector_spacing")
@@ -98,6 +110,7 @@ class ParallelBeam(PlanarBeam):
         along = torch.arange(detectors, dtype=torch.float64) - (detectors - 1) / 2
         self._set_places(along, torch.zeros_like(along))
         self._fix_views()
+        self.slices = self._fourier_slices(float(tolerance)) if model == "fourier" else None
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
         warn_if_narrow(self.name, (offset - half, offset + half), spacing, self._inner_radius(), self.angles)
 
@@ -105,6 +118,33 @@ class ParallelBeam(PlanarBeam):
         along, across = unit_vectors(self.angles)
         centre = self.center + self.detector_offset.reshape(-1, 1) * along
         return self._views_of(across, False, centre, self.detector_spacing * along, torch.zeros_like(along))
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        return super()._forward(x) if self.slices is None else self._real(self.slices, x, 2)
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        return super()._adjoint(y) if self.slices is None else self._real(self.slices.adjoint, y, 2)
+
+    def _gram(self) -> LinearOperator:
+        return super()._gram() if self.slices is None else self.slices.gram
+
+    def _fourier_slices(self, tolerance: float) -> FourierSlices:
+        if self.views is None:
+            raise ValueError(f"{self.name}: a learnable geometry takes the model joseph, got fourier")
+        along, _ = unit_vectors(self.angles)
+        first = self.places[0, 0] * self.detector_spacing + self.detector_offset + along @ self.center
+        spacing = float(self.detector_spacing)
+        detectors = self.out_shape[1]
+        return FourierSlices(self.size, along, first, detectors, spacing, self.pixel_size, tolerance)
+
+    def _geometry_changed(self) -> None:
+        super()._geometry_changed()
+        if self.slices is not None:
+            self.slices = self._fourier_slices(self.slices.transform.tolerance)
+
+    def extra_repr(self) -> str:
+        """The model, if it is not Joseph's."""
+        return "" if self.slices is None else "model='fourier'"
 
     def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
         return parallel_backprojection(self, y, window)

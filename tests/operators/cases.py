@@ -173,6 +173,8 @@ CASES = {
         lambda: operators.ParallelBeam((6, 8), learnable(torch.linspace(0.1, 3, 4).double()), detector_spacing=0.4),
         lambda: operators.ParallelBeam((5, 5), [0.3], detector_offset=learnable(real(1)), center=learnable(real(2))),
         lambda: operators.ParallelBeam((5, 5), torch.linspace(0, 3, 6)).subset([1, 4]),
+        lambda: operators.ParallelBeam((9, 8), torch.linspace(0, 3, 5), model="fourier", tolerance=1e-13),
+        lambda: operators.ParallelBeam((6, 8), torch.linspace(0, 3, 4), 7, model="fourier", tolerance=1e-13),
     ],
     "FanBeam": [
         lambda: operators.FanBeam((9, 7), torch.linspace(0, 6, 5), 16, 20.0, 10.0),
