@@ -1,0 +1,220 @@
+"""Projection on a CUDA device: hands images to the Triton kernels, in groups and tiles that suit them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+import torch
+import triton
+
+from operators.kernels import joseph_triton as kernels
+from operators.linear_pair import Fixed
+
+__all__ = ["ADJOINT", "FORWARD", "Tiles", "backproject", "line_sums", "project"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tiles:
+    """What a program computes. All are powers of two; `tests/benchmarks/gpu.py` times others.
+
+    Attributes
+    ----------
+    rays : (int, int)
+        Views and detectors, or of the adjoint rows and columns of pixels.
+    images : int
+        For which a program works, if there are so many: they lie next to each other in memory.
+    warps : int
+    """
+
+    rays: tuple[int, int]
+    images: int
+    warps: int
+
+
+FORWARD = Tiles((4, 16), 128, 4)
+ADJOINT = Tiles((8, 8), 128, 4)
+
+_LINE = 128  # bytes of images that a thread's neighbours load together: a line of the cache
+_LEAST = 256  # products of rays and images in a program: for few images it takes more rays
+_SECTOR = 32  # bytes; where a pixel's images fill none, rays driven along columns read a transposed copy
+_BLOCK = 128  # rays that are traced together
+
+
+class _Group(NamedTuple):
+    """Images that lie next to each other: chunks of images that fill a line of the cache."""
+
+    images: int
+    chunks: int
+
+    @classmethod
+    def of(cls, count: int, itemsize: int, most: int) -> _Group:
+        images = min(_LINE // itemsize, triton.next_power_of_2(count), most)
+        lines = math.ceil(count / images)
+        chunks = 1
+        while chunks < lines and 2 * chunks * images <= most and 2 * chunks * images * itemsize <= 4 * _LINE:
+            chunks *= 2
+        # The last group is filled with zeros; a smaller one wastes less, and computes the geometry more often.
+        costs = {c: math.ceil(lines / c) * c * (1 + 4 / c) for c in (1, 2, 4) if c <= chunks}
+        return cls(images, min(costs, key=lambda c: (costs[c], -c)))
+
+    @property
+    def size(self) -> int:
+        return self.images * self.chunks
+
+    def tile(self, rays: tuple[int, int]) -> tuple[int, int]:
+        """Rays or pixels of a program."""
+        first, second = rays
+        while first * second * self.size < _LEAST:
+            first, second = (first, 2 * second) if second <= 2 * first else (2 * first, second)
+        return first, second
+
+
+class _Rays(NamedTuple):
+    """The rays as the kernels take them, and whether their numbers are fixed-point."""
+
+    columns: torch.Tensor
+    slopes: torch.Tensor
+    lengths: torch.Tensor
+    aims: torch.Tensor
+    is_fixed: bool
+
+    @classmethod
+    def of(cls, fixed: Fixed, dtype: torch.dtype) -> _Rays:
+        (views, places), (height, width), size = fixed.tensors, fixed.in_size, fixed.out_size
+        is_fixed = dtype != torch.float64
+        lengths = views.new_empty(size, dtype=torch.float32 if is_fixed else torch.float64)
+        columns = views.new_empty(size, dtype=torch.int64 if is_fixed else torch.float64)
+        slopes = views.new_empty(size, dtype=torch.int32 if is_fixed else torch.float64)
+        aims = views.new_empty((size[0], 9), dtype=torch.float32)
+        kernels.trace[(size[0], triton.cdiv(size[1], _BLOCK))](
+            views.contiguous(),
+            places.contiguous(),
+            columns,
+            slopes,
+            lengths,
+            aims,
+            size[1],
+            height,
+            width,
+            *fixed.numbers,
+            FIXED=is_fixed,
+            RAYS=_BLOCK,
+        )
+        return cls(columns, slopes, lengths, aims, is_fixed)
+
+
+def project(images: torch.Tensor, fixed: Fixed, tiles: Tiles = FORWARD) -> torch.Tensor:
+    """The line integrals of images: see `operators.ct.reference.project`.
+
+    Images of 16 bits are projected as they are, with sums in 32 bits.
+    """
+    sinograms = images.new_empty((len(images), *fixed.out_size))
+    if not sinograms.numel():
+        return sinograms
+    group = _Group.of(len(images), images.itemsize, tiles.images)
+    rays, (views, detectors) = _Rays.of(fixed, images.dtype), group.tile(tiles.rays)
+    packed = _both_ways(images, group.size)
+    kernels.project_rays[(_tiles(fixed.out_size, (views, detectors)), len(packed.upright))](
+        packed.upright,
+        packed.lying,
+        sinograms,
+        *rays[:3],
+        len(images),
+        *fixed.out_size,
+        *fixed.in_size,
+        *packed.strides,
+        FIXED=rays.is_fixed,
+        IMAGES=group.images,
+        CHUNKS=group.chunks,
+        VIEWS=views,
+        DETECTORS=detectors,
+        num_warps=tiles.warps,
+    )
+    return sinograms
+
+
+def backproject(sinograms: torch.Tensor, fixed: Fixed, tiles: Tiles = ADJOINT) -> torch.Tensor:
+    """The transpose of `project`."""
+    images = sinograms.new_empty((len(sinograms), *fixed.in_size))
+    if not images.numel():
+        return images
+    group = _Group.of(len(sinograms), sinograms.itemsize, tiles.images)
+    rays, (rows, columns) = _Rays.of(fixed, sinograms.dtype), group.tile(tiles.rays)
+    packed = _packed(sinograms, group.size, border=0)
+    kernels.backproject_pixels[(_tiles(fixed.in_size, (rows, columns)), len(packed))](
+        packed,
+        images,
+        *rays[:4],
+        fixed.tensors[1].contiguous(),
+        len(sinograms),
+        *fixed.out_size,
+        *fixed.in_size,
+        FIXED=rays.is_fixed,
+        IMAGES=group.images,
+        CHUNKS=group.chunks,
+        ROWS=rows,
+        COLUMNS=columns,
+        num_warps=tiles.warps,
+    )
+    return images
+
+
+def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed, tiles: Tiles = FORWARD) -> torch.Tensor:
+    """What the derivative in the rays' courses needs: see `operators.ct.reference.line_sums`."""
+    sums = images.new_zeros((*fixed.out_size, 3), dtype=torch.float64)
+    rays = _Rays.of(fixed, images.dtype)
+    if images.numel():
+        group = _Group.of(len(images), images.itemsize, _LINE // images.itemsize)
+        views, detectors = group.tile(tiles.rays)
+        packed = _both_ways(images, group.size)
+        kernels.line_sums[(_tiles(fixed.out_size, (views, detectors)),)](
+            packed.upright,
+            packed.lying,
+            _packed(cotangents, group.size, border=0),
+            sums,
+            *rays[:3],
+            len(packed.upright),
+            *fixed.out_size,
+            *fixed.in_size,
+            *packed.strides,
+            FIXED=rays.is_fixed,
+            IMAGES=group.images,
+            VIEWS=views,
+            DETECTORS=detectors,
+            num_warps=tiles.warps,
+        )
+    return torch.stack([sums * (rays.lengths > 0)[..., None], sums * (rays.lengths < 0)[..., None]])
+
+
+class _Packed(NamedTuple):
+    """Packed images as rays driven along the rows take them, and as the others do."""
+
+    upright: torch.Tensor
+    lying: torch.Tensor
+    strides: tuple[int, int, int, int]
+
+
+def _both_ways(images: torch.Tensor, group: int) -> _Packed:
+    upright = _packed(images, group, kernels.BORDER)
+    row, column = upright.stride()[1:3]
+    if group * images.itemsize >= _SECTOR:
+        return _Packed(upright, upright, (row, column, column, row))
+    lying = _packed(images.mT.contiguous(), group, kernels.BORDER)
+    return _Packed(upright, lying, (row, column, *lying.stride()[1:3]))
+
+
+def _packed(images: torch.Tensor, group: int, border: int) -> torch.Tensor:
+    """Images (B, height, width) as groups (B / group, height + borders, width + borders, group)."""
+    count, height, width = images.shape
+    packed = images.new_empty((triton.cdiv(count, group), height + 2 * border, width + 2 * border, group))
+    pixels = max(16, 4096 // group)
+    kernels.pack[(triton.cdiv(packed[0].numel() // group, pixels), len(packed))](
+        images, packed, count, height, width, BORDER=border, PIXELS=pixels, IMAGES=group
+    )
+    return packed
+
+
+def _tiles(size: list[int], tile: tuple[int, int]) -> int:
+    return triton.cdiv(size[0], tile[0]) * triton.cdiv(size[1], tile[1])
