@@ -72,37 +72,32 @@ class _Group(NamedTuple):
 
 
 class _Rays(NamedTuple):
-    """The rays as the kernels take them, and whether their numbers are fixed-point."""
+    """The rays as the kernels take them."""
 
-    columns: torch.Tensor
-    slopes: torch.Tensor
-    lengths: torch.Tensor
+    table: torch.Tensor
     aims: torch.Tensor
     is_fixed: bool
 
     @classmethod
     def of(cls, fixed: Fixed, dtype: torch.dtype) -> _Rays:
-        (views, places), (height, width), size = fixed.tensors, fixed.in_size, fixed.out_size
+        (views, places), (height, width), (count, detectors) = fixed.tensors, fixed.in_size, fixed.out_size
         is_fixed = dtype != torch.float64
-        lengths = views.new_empty(size, dtype=torch.float32 if is_fixed else torch.float64)
-        columns = views.new_empty(size, dtype=torch.int64 if is_fixed else torch.float64)
-        slopes = views.new_empty(size, dtype=torch.int32 if is_fixed else torch.float64)
-        aims = views.new_empty((size[0], 9), dtype=torch.float32)
-        kernels.trace[(size[0], triton.cdiv(size[1], _BLOCK))](
+        shape, kind = ((2,), torch.int64) if is_fixed else ((3,), torch.float64)
+        table = views.new_empty((count, detectors, *shape), dtype=kind)
+        aims = views.new_empty((count, 9), dtype=torch.float32)
+        kernels.trace[(count, triton.cdiv(detectors, _BLOCK))](
             views.contiguous(),
             places.contiguous(),
-            columns,
-            slopes,
-            lengths,
+            table,
             aims,
-            size[1],
+            detectors,
             height,
             width,
             *fixed.numbers,
             FIXED=is_fixed,
             RAYS=_BLOCK,
         )
-        return cls(columns, slopes, lengths, aims, is_fixed)
+        return cls(table, aims, is_fixed)
 
 
 def project(images: torch.Tensor, fixed: Fixed, tiles: Tiles = FORWARD) -> torch.Tensor:
@@ -120,12 +115,12 @@ def project(images: torch.Tensor, fixed: Fixed, tiles: Tiles = FORWARD) -> torch
         packed.upright,
         packed.lying,
         sinograms,
-        *rays[:3],
+        rays.table,
         len(images),
         *fixed.out_size,
         *fixed.in_size,
-        *packed.strides,
         FIXED=rays.is_fixed,
+        SHARED=packed.upright is packed.lying,
         IMAGES=group.images,
         CHUNKS=group.chunks,
         VIEWS=views,
@@ -146,7 +141,8 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed, tiles: Tiles = ADJOINT) -
     kernels.backproject_pixels[(_tiles(fixed.in_size, (rows, columns)), len(packed))](
         packed,
         images,
-        *rays[:4],
+        rays.table,
+        rays.aims,
         fixed.tensors[1].contiguous(),
         len(sinograms),
         *fixed.out_size,
@@ -163,9 +159,9 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed, tiles: Tiles = ADJOINT) -
 
 def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed, tiles: Tiles = FORWARD) -> torch.Tensor:
     """What the derivative in the rays' courses needs: see `operators.ct.reference.line_sums`."""
-    sums = images.new_zeros((*fixed.out_size, 3), dtype=torch.float64)
-    rays = _Rays.of(fixed, images.dtype)
+    sums = images.new_zeros((2, *fixed.out_size, 3), dtype=torch.float64)
     if images.numel():
+        rays = _Rays.of(fixed, images.dtype)
         group = _Group.of(len(images), images.itemsize, _LINE // images.itemsize)
         views, detectors = group.tile(tiles.rays)
         packed = _both_ways(images, group.size)
@@ -174,18 +170,18 @@ def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed, tile
             packed.lying,
             _packed(cotangents, group.size, border=0),
             sums,
-            *rays[:3],
+            rays.table,
             len(packed.upright),
             *fixed.out_size,
             *fixed.in_size,
-            *packed.strides,
             FIXED=rays.is_fixed,
+            SHARED=packed.upright is packed.lying,
             IMAGES=group.images,
             VIEWS=views,
             DETECTORS=detectors,
             num_warps=tiles.warps,
         )
-    return torch.stack([sums * (rays.lengths > 0)[..., None], sums * (rays.lengths < 0)[..., None]])
+    return sums
 
 
 class _Packed(NamedTuple):
@@ -193,16 +189,13 @@ class _Packed(NamedTuple):
 
     upright: torch.Tensor
     lying: torch.Tensor
-    strides: tuple[int, int, int, int]
 
 
 def _both_ways(images: torch.Tensor, group: int) -> _Packed:
     upright = _packed(images, group, kernels.BORDER)
-    row, column = upright.stride()[1:3]
     if group * images.itemsize >= _SECTOR:
-        return _Packed(upright, upright, (row, column, column, row))
-    lying = _packed(images.mT.contiguous(), group, kernels.BORDER)
-    return _Packed(upright, lying, (row, column, *lying.stride()[1:3]))
+        return _Packed(upright, upright)
+    return _Packed(upright, _packed(images.mT.contiguous(), group, kernels.BORDER))
 
 
 def _packed(images: torch.Tensor, group: int, border: int) -> torch.Tensor:

@@ -3,12 +3,13 @@
 A program holds a tile of rays (or of pixels) for a group of images, which lie next to each other in memory, so that
 what is computed of the geometry serves them all. No two programs write to the same place: results are deterministic.
 
-The rays are traced once, in double precision. Where the images have 32 or 16 bits, a ray's column on row zero and its
-slope are kept as fixed-point numbers of `FRACTION` binary places, whose sums are exact: forward and adjoint find the
-same position on every row, whatever their tiles. Sums are accumulated in 32 bits, in 64 for images of 64.
+The rays are traced once, in double precision: a table holds each ray's column at row zero, its slope, and the length
+of its path per row, whose sign is its orientation: positive if it is driven along the rows. Where the images have 32 or
+16 bits, columns and slopes are fixed-point numbers (of 32 and 31 binary places), whose sums are exact: forward and
+adjoint find the same position on every row and the same weights to the last bit, whatever their tiles. Weights and sums
+have 32 bits then, and 64 for images of 64.
 
-A ray's length per row carries its orientation as the sign: positive if it is driven along the rows. Tiles of data are
-three-dimensional, (chunk, ray or pixel, image), so that a thread holds several images of each of its rays.
+Tiles of data are three-dimensional, (chunk, ray or pixel, image), so that a thread holds several images of its rays.
 """
 
 from __future__ import annotations
@@ -20,9 +21,8 @@ __all__ = ["BORDER", "backproject_pixels", "line_sums", "pack", "project_rays", 
 
 BORDER = 2  # zeros around a packed image, so that no ray needs a test at the edge
 _BORDER = tl.constexpr(BORDER)
-_FRACTION = tl.constexpr(30)
-_UNIT = tl.constexpr(1 << 30)
-_PER_UNIT = tl.constexpr(2.0**-30)
+_UNIT = tl.constexpr(2.0**32)  # a pixel, in fixed point
+_PER_UNIT = tl.constexpr(2.0**-32)
 _FAR = tl.constexpr(1e8)  # beyond any image
 _ROUNDING = tl.constexpr(1e-6)  # of the detector that a pixel is seen by, of the sizes that enter; 16 times float32's
 
@@ -47,9 +47,7 @@ def pack(images, packed, count, height, width, BORDER: tl.constexpr, PIXELS: tl.
 def trace(  # type: ignore[no-untyped-def]
     views,
     places,
-    columns,
-    slopes,
-    lengths,
+    table,
     aims,
     detectors,
     height,
@@ -84,14 +82,20 @@ def trace(  # type: ignore[no-untyped-def]
     row_size, column_size = tl.full([RAYS], row_spacing, tl.float64), tl.full([RAYS], column_spacing, tl.float64)
     step, shift = tl.where(by_rows, row_size, column_size), tl.where(by_rows, column_size, row_size) * slope
     length = tl.where(ahead == 0, 0.0, tl.sqrt(step * step + shift * shift))
+    length = tl.where(by_rows, length, -length)
     ray = v.to(tl.int64) * detectors + d
     if FIXED:
-        tl.store(columns + ray, tl.floor(column * _UNIT + 0.5).to(tl.int64), exists)
-        tl.store(slopes + ray, tl.floor(slope * _UNIT + 0.5).to(tl.int32), exists)
+        entry = table + 2 * ray
+        rest = (entry + 1).to(tl.pointer_type(tl.int32))
+        half = tl.minimum(tl.maximum(tl.floor(slope * (0.5 * _UNIT) + 0.5), -2147483647.0), 2147483647.0)
+        tl.store(entry, tl.floor(column * _UNIT + 0.5).to(tl.int64), exists)
+        tl.store(rest, half.to(tl.int32), exists)
+        tl.store((rest + 1).to(tl.pointer_type(tl.float32)), length.to(tl.float32), exists)
     else:
-        tl.store(columns + ray, column, exists)
-        tl.store(slopes + ray, slope, exists)
-    tl.store(lengths + ray, tl.where(by_rows, length, -length), exists)
+        entry = table + 3 * ray
+        tl.store(entry, column, exists)
+        tl.store(entry + 1, slope, exists)
+        tl.store(entry + 2, length, exists)
 
     if tl.program_id(1) == 0:
         middle_x, middle_y = (width - 1) * 0.5, (height - 1) * 0.5
@@ -114,10 +118,25 @@ def trace(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
+def _load_rays(table, ray, exists, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Columns, slopes and signed lengths; the length is zero for rays that do not exist."""
+    if FIXED:
+        entry = table + 2 * ray
+        rest = (entry + 1).to(tl.pointer_type(tl.int32))
+        column, slope = tl.load(entry), tl.load(rest)
+        length = tl.load((rest + 1).to(tl.pointer_type(tl.float32)))
+    else:
+        entry = table + 3 * ray
+        column, slope, length = tl.load(entry), tl.load(entry + 1), tl.load(entry + 2)
+    return column, slope, tl.where(exists, length, 0.0)
+
+
+@triton.jit
 def _rows_met(mine, column, slope, rows, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
     """The rows between which any of the rays that are `mine` meets the image."""
-    scale = _PER_UNIT if FIXED else 1.0
-    start, tilt = column.to(tl.float32) * scale, slope.to(tl.float32) * scale
+    start, tilt = column.to(tl.float32), slope.to(tl.float32)
+    if FIXED:
+        start, tilt = start * _PER_UNIT, tilt * (2 * _PER_UNIT)
     tilt = tl.where(tl.abs(tilt) < 1e-9, 1e-9, tilt)
     enter, leave = (-1 - start) / tilt, (columns - start) / tilt
     first = tl.minimum(tl.maximum(tl.floor(tl.minimum(enter, leave)) - 1, 0), rows).to(tl.int32)
@@ -126,18 +145,24 @@ def _rows_met(mine, column, slope, rows, columns, FIXED: tl.constexpr):  # type:
 
 
 @triton.jit
-def _cross_row(row, mine, column, slope, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+def _cross_row(row, column, slope, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
     """The bordered index of the pixel left of each ray on a row, and the weight of the right one."""
     if FIXED:
-        position = column + slope.to(tl.int64) * row
-        whole = (position >> _FRACTION).to(tl.int32)
-        weight = (position & (_UNIT - 1)).to(tl.int32).to(tl.float32) * _PER_UNIT
+        position = column + slope.to(tl.int64) * (2 * row)
+        whole = (position >> 32).to(tl.int32)
+        weight = position.to(tl.uint32).to(tl.float32) * _PER_UNIT
     else:
         position = column + slope * row
         left = tl.floor(position)
         whole, weight = left.to(tl.int32), position - left
-    index = tl.minimum(tl.maximum(whole + _BORDER, 0), columns + _BORDER)
-    return tl.where(mine, index, 0), weight
+    return tl.minimum(tl.maximum(whole + _BORDER, 0), columns + _BORDER), weight
+
+
+@triton.jit
+def _only(mine, column, slope, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The rays that are `mine`, and for the others rays that run beside the image."""
+    beside = -4 * _UNIT if FIXED else -4.0
+    return tl.where(mine, column, tl.full([1], beside, tl.float64).to(column.dtype)), tl.where(mine, slope, 0)
 
 
 @triton.jit
@@ -146,14 +171,15 @@ def _walk(  # type: ignore[no-untyped-def]
 ):
     """Add the interpolated values along the rays that are `mine`, of images (..., rows, columns, ...)."""
     first, stop = _rows_met(mine, column, slope, rows, columns, FIXED)
+    column, slope = _only(mine, column, slope, FIXED)
     for row in range(first, stop):
-        index, weight = _cross_row(row, mine, column, slope, columns, FIXED)
+        index, weight = _cross_row(row, column, slope, columns, FIXED)
         line = images + tl.cast(row + _BORDER, tl.int64) * row_stride
-        left = line + (index.to(tl.int64) * column_stride)[None, :, None]
+        left = line + (index * column_stride)[None, :, None]
         weight = weight[None, :, None]
-        first_value, second = tl.load(left).to(total.dtype), tl.load(left + column_stride).to(total.dtype)
-        total += (1 - weight) * first_value
-        total += weight * second
+        begin, end = tl.load(left).to(total.dtype), tl.load(left + column_stride).to(total.dtype)
+        total += (1 - weight) * begin
+        total += weight * end
     return total
 
 
@@ -168,43 +194,48 @@ def _tile_of_rays(views, detectors, VIEWS: tl.constexpr, DETECTORS: tl.constexpr
 
 
 @triton.jit
+def _strides(height, width, GROUP: tl.constexpr, SHARED: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Of rows and columns in packed images, as rays driven along the rows see them, and as the others do."""
+    across = (width + 2 * _BORDER) * GROUP
+    if SHARED:
+        return across, GROUP, GROUP, across
+    return across, GROUP, (height + 2 * _BORDER) * GROUP, GROUP
+
+
+@triton.jit
 def project_rays(  # type: ignore[no-untyped-def]
     upright,
     lying,
     sinograms,
-    columns,
-    slopes,
-    lengths,
+    table,
     count,
     views,
     detectors,
     height,
     width,
-    upright_row,
-    upright_column,
-    lying_row,
-    lying_column,
     FIXED: tl.constexpr,
+    SHARED: tl.constexpr,
     IMAGES: tl.constexpr,
     CHUNKS: tl.constexpr,
     VIEWS: tl.constexpr,
     DETECTORS: tl.constexpr,
 ):
-    """Sinograms (B, views, detectors) of packed images; `lying` are the packed images for rays driven along columns."""
+    """Sinograms (B, views, detectors) of packed images.
+
+    Rays driven along the columns read the `lying` images: the same if they are `SHARED`, else a transposed copy.
+    """
     v, d, exists = _tile_of_rays(views, detectors, VIEWS, DETECTORS)
     ray = v.to(tl.int64) * detectors + d
-    column, slope = tl.load(columns + ray, exists, 0), tl.load(slopes + ray, exists, 0)
-    length = tl.load(lengths + ray, exists, 0.0)
+    column, slope, length = _load_rays(table, tl.where(exists, ray, 0), exists, FIXED)
 
     group = tl.program_id(1).to(tl.int64)
     size = tl.cast(height + 2 * _BORDER, tl.int64) * (width + 2 * _BORDER)
     lane = (tl.arange(0, CHUNKS) * IMAGES)[:, None, None] + tl.arange(0, IMAGES)[None, None, :]
     offset = group * size * (CHUNKS * IMAGES) + lane
-    total = tl.zeros([CHUNKS, VIEWS * DETECTORS, IMAGES], lengths.dtype.element_ty)
-    total = _walk(
-        total, upright + offset, length > 0, column, slope, height, width, upright_row, upright_column, FIXED
-    )
-    total = _walk(total, lying + offset, length < 0, column, slope, width, height, lying_row, lying_column, FIXED)
+    row, step, lying_row, lying_step = _strides(height, width, CHUNKS * IMAGES, SHARED)
+    total = tl.zeros([CHUNKS, VIEWS * DETECTORS, IMAGES], length.dtype)
+    total = _walk(total, upright + offset, length > 0, column, slope, height, width, row, step, FIXED)
+    total = _walk(total, lying + offset, length < 0, column, slope, width, height, lying_row, lying_step, FIXED)
     total *= tl.abs(length)[None, :, None]
 
     image = group * (CHUNKS * IMAGES) + lane
@@ -218,8 +249,10 @@ def _hat(row, column_of_pixel, column, slope, length, FIXED: tl.constexpr):  # t
     by_rows = length > 0
     ahead, across = tl.where(by_rows, row, column_of_pixel), tl.where(by_rows, column_of_pixel, row)
     if FIXED:
-        gap = tl.abs(column + slope.to(tl.int64) * ahead - (across.to(tl.int64) << _FRACTION))
-        weight = 1 - tl.minimum(gap, _UNIT).to(tl.int32).to(tl.float32) * _PER_UNIT
+        position = column + slope.to(tl.int64) * (2 * ahead)
+        beyond = (position >> 32).to(tl.int32) - across
+        part = position.to(tl.uint32).to(tl.float32) * _PER_UNIT
+        weight = tl.where(beyond == 0, 1 - part, tl.where(beyond == -1, part, 0.0))
     else:
         weight = 1 - tl.minimum(tl.abs(column + slope * ahead - across), 1.0)
     return weight * tl.abs(length)
@@ -246,9 +279,7 @@ def _arctan(t):  # type: ignore[no-untyped-def]
 def backproject_pixels(  # type: ignore[no-untyped-def]
     sinograms,
     images,
-    columns,
-    slopes,
-    lengths,
+    table,
     aims,
     places,
     count,
@@ -265,8 +296,8 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
     """Images (B, height, width) of packed sinograms: the transpose of `project_rays`.
 
     A ray is of weight for a pixel if it passes less than one pixel beside it, along the row or the column. In each view
-    the tile's pixels take all detectors within a bound of how far the pixels there can be from where the view sees the
-    pixel, with a margin for rounding; the hat function gives zero to those that are too many.
+    a pixel takes the detectors around the place where the view sees it, as far as a bound for the tile says that such
+    rays can reach; the margin is wider than rounding. The hat function gives zero to those that are too many.
     """
     across = tl.cdiv(width, COLUMNS)
     top, left = (tl.program_id(0) // across) * ROWS, (tl.program_id(0) % across) * COLUMNS
@@ -281,45 +312,45 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
     begin, per_step, is_curved = _detector_scale(places, detectors)
     group = tl.program_id(1).to(tl.int64)
     lane = (tl.arange(0, CHUNKS) * IMAGES)[:, None, None] + tl.arange(0, IMAGES)[None, None, :]
-    total = tl.zeros([CHUNKS, ROWS * COLUMNS, IMAGES], lengths.dtype.element_ty)
+    total = tl.zeros([CHUNKS, ROWS * COLUMNS, IMAGES], tl.float32 if FIXED else tl.float64)
     for v in range(views):
         aim = aims + 9 * v
         a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
         b0, b1, b2 = tl.load(aim + 3), tl.load(aim + 4), tl.load(aim + 5)
         c1, c2, c3 = tl.load(aim + 6), tl.load(aim + 7), tl.load(aim + 8)
 
-        # How many detectors a pixel in this tile spans at most.
+        # The derivative of the place in x or y, at most: its numerator over the least denominator in the tile.
         alpha, beta = a0 + a1 * tile_x + a2 * tile_y, b0 + b1 * tile_x + b2 * tile_y
         nearest = tl.abs(beta) - tl.abs(b1) * half_x - tl.abs(b2) * half_y
-        beside = tl.maximum(tl.abs(alpha) - tl.abs(a1) * half_x - tl.abs(a2) * half_y, 0.0)
-        squared = nearest * nearest + tl.where(is_curved, beside * beside, 0.0)
-        by_x, by_y = tl.abs(c1 + c3 * tile_y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * tile_x) + tl.abs(c3) * half_x
-        sound = nearest > 1e-6 * tl.abs(beta)
-        span = tl.where(sound, tl.maximum(by_x, by_y) * tl.abs(per_step) / tl.where(sound, squared, 1.0), detectors)
-        span = tl.minimum(span, detectors)
+        squared = nearest * nearest
+        ratio = alpha * _inverse(beta)
+        if is_curved:
+            beside = tl.maximum(tl.abs(alpha) - tl.abs(a1) * half_x - tl.abs(a2) * half_y, 0.0)
+            squared += beside * beside
+            ratio = _arctan(ratio)
+        numerator = tl.maximum(tl.abs(c1 + c3 * tile_y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * tile_x) + tl.abs(c3) * half_x)
+        inverse = tl.rsqrt(tl.maximum(squared, 1e-30))
+        is_sound = nearest > 1e-6 * tl.abs(beta)  # else the tile is beside the source, and all detectors are tried
+        span = tl.minimum(tl.where(is_sound, numerator * per_step * inverse * inverse, detectors), detectors)
         reach = span + _ROUNDING * (detectors + (height + width) * span)
         candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
         are_all = candidates == detectors
+        off = tl.abs((ratio - begin) * per_step - 0.5 * (detectors - 1)) - span * (half_x + half_y) - reach
+        candidates = tl.where((off > 0.5 * detectors) & is_sound & (candidates < detectors), 0, candidates)
 
-        # Whether the detector sees the tile at all.
-        ratio = alpha / tl.where(sound, beta, 1.0)
-        seen = (tl.where(is_curved, _arctan(ratio), ratio) - begin) * per_step
-        outside = tl.abs(seen - (detectors - 1) * 0.5) - span * (half_x + half_y) - reach > detectors * 0.5
-        candidates = tl.where(outside & sound & (candidates < detectors), 0, candidates)
-
-        ratio = (a0 + a1 * x + a2 * y) / tl.where(sound, b0 + b1 * x + b2 * y, 1.0)
+        ratio = (a0 + a1 * x + a2 * y) * _inverse(b0 + b1 * x + b2 * y)
         if is_curved:
             ratio = _arctan(ratio)
-        lowest = tl.ceil((ratio - begin) * per_step - reach)
-        lowest = tl.where(are_all, 0.0, tl.minimum(tl.maximum(lowest, -candidates), detectors)).to(tl.int32)
+        lowest = tl.maximum(tl.minimum(tl.ceil((ratio - begin) * per_step - reach), detectors), -candidates)
+        lowest = tl.where(are_all, 0.0, lowest).to(tl.int32)
         first_ray = tl.cast(v, tl.int64) * detectors
         view = sinograms + (group * views * detectors + first_ray) * (CHUNKS * IMAGES) + lane
+        rays = table + first_ray * (2 if FIXED else 3)
         for k in range(candidates):
             d = lowest + k
             ray = tl.minimum(tl.maximum(d, 0), detectors - 1)
-            column, slope = tl.load(columns + first_ray + ray), tl.load(slopes + first_ray + ray)
-            length = tl.load(lengths + first_ray + ray)
-            weight = _hat(row, column_of_pixel, column, slope, tl.where(ray == d, length, 0.0), FIXED)
+            column, slope, length = _load_rays(rays, ray, ray == d, FIXED)
+            weight = _hat(row, column_of_pixel, column, slope, length, FIXED)
             values = tl.load(view + (ray * (CHUNKS * IMAGES))[None, :, None])
             total += weight[None, :, None] * values.to(total.dtype)
 
@@ -327,6 +358,13 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
     target = images + image * (tl.cast(height, tl.int64) * width) + (row * width + column_of_pixel)[None, :, None]
     inside = ((row < height) & (column_of_pixel < width))[None, :, None]
     tl.store(target, total.to(images.dtype.element_ty), (image < count) & inside)
+
+
+@triton.jit
+def _inverse(t):  # type: ignore[no-untyped-def]
+    """``1 / t`` to rounding: faster than a division; large, not infinite, at zero."""
+    inverse = tl.rsqrt(tl.maximum(t * t, 1e-30))
+    return tl.where(t < 0, -inverse, inverse)
 
 
 @triton.jit
@@ -349,70 +387,71 @@ def line_sums(  # type: ignore[no-untyped-def]
     lying,
     cotangents,
     sums,
-    columns,
-    slopes,
-    lengths,
+    table,
     groups,
     views,
     detectors,
     height,
     width,
-    upright_row,
-    upright_column,
-    lying_row,
-    lying_column,
     FIXED: tl.constexpr,
+    SHARED: tl.constexpr,
     IMAGES: tl.constexpr,
     VIEWS: tl.constexpr,
     DETECTORS: tl.constexpr,
 ):
-    """What the derivative in a ray's course needs: see `operators.kernels.joseph.line_sums`."""
+    """What the derivative in a ray's course needs, as `operators.kernels.joseph.line_sums`: (2, views, detectors, 3)."""
     v, d, exists = _tile_of_rays(views, detectors, VIEWS, DETECTORS)
     ray = v.to(tl.int64) * detectors + d
-    column, slope = tl.load(columns + ray, exists, 0), tl.load(slopes + ray, exists, 0)
-    length = tl.load(lengths + ray, exists, 0.0)
+    column, slope, length = _load_rays(table, tl.where(exists, ray, 0), exists, FIXED)
     size = tl.cast(height + 2 * _BORDER, tl.int64) * (width + 2 * _BORDER) * IMAGES
-    value = tl.zeros([VIEWS * DETECTORS], tl.float64)
-    across, across_rows = value, value
-    for group in range(groups):
-        offset = tl.cast(group, tl.int64) * size + tl.arange(0, IMAGES)[None, :]
-        target = (tl.cast(group, tl.int64) * views * detectors + ray) * IMAGES
-        weights = tl.load(cotangents + target[:, None] + tl.arange(0, IMAGES)[None, :], exists[:, None], 0.0)
-        weights = weights.to(lengths.dtype.element_ty)
-        for orientation in tl.static_range(2):
-            if orientation == 0:
-                part = _walk_sums(
-                    weights, upright + offset, length > 0, column, slope, height, width, upright_row, upright_column, FIXED
-                )
-            else:
-                part = _walk_sums(
-                    weights, lying + offset, length < 0, column, slope, width, height, lying_row, lying_column, FIXED
-                )
-            value += part[0]
-            across += part[1]
-            across_rows += part[2]
+    row, step, lying_row, lying_step = _strides(height, width, IMAGES, SHARED)
     target = sums + 3 * ray
-    tl.store(target, value, exists)
-    tl.store(target + 1, across, exists)
-    tl.store(target + 2, across_rows, exists)
+    for group in range(groups):
+        lane = tl.arange(0, IMAGES)[None, :]
+        offset = tl.cast(group, tl.int64) * size + lane
+        given = cotangents + (tl.cast(group, tl.int64) * views * detectors + ray)[:, None] * IMAGES + lane
+        weights = tl.load(given, exists[:, None], 0.0).to(length.dtype)
+        _add_line_sums(
+            target, weights, upright + offset, exists & (length > 0), column, slope, height, width, row, step, FIXED
+        )
+        _add_line_sums(
+            target + 3 * tl.cast(views, tl.int64) * detectors,
+            weights,
+            lying + offset,
+            exists & (length < 0),
+            column,
+            slope,
+            width,
+            height,
+            lying_row,
+            lying_step,
+            FIXED,
+        )
 
 
 @triton.jit
-def _walk_sums(  # type: ignore[no-untyped-def]
-    cotangents, images, mine, column, slope, rows, columns, row_stride, column_stride, FIXED: tl.constexpr
+def _add_line_sums(  # type: ignore[no-untyped-def]
+    sums, cotangents, images, mine, column, slope, rows, columns, row_stride, column_stride, FIXED: tl.constexpr
 ):
-    """Of one group of images the three sums, for each ray that is `mine`."""
+    """Add those of a group of images, for the rays that are `mine`."""
     first, stop = _rows_met(mine, column, slope, rows, columns, FIXED)
+    column, slope = _only(mine, column, slope, FIXED)
     value = tl.zeros(cotangents.shape, cotangents.dtype)
     across, across_rows = value, value
     for row in range(first, stop):
-        index, weight = _cross_row(row, mine, column, slope, columns, FIXED)
+        index, weight = _cross_row(row, column, slope, columns, FIXED)
         line = images + tl.cast(row + _BORDER, tl.int64) * row_stride
-        left = line + (index.to(tl.int64) * column_stride)[:, None]
+        left = line + (index * column_stride)[:, None]
         begin, end = tl.load(left).to(value.dtype), tl.load(left + column_stride).to(value.dtype)
-        difference = end - begin
-        value += begin + weight[:, None] * difference
-        across += difference
-        across_rows += difference * row
-    value, across, across_rows = cotangents * value, cotangents * across, cotangents * across_rows
-    return tl.sum(value.to(tl.float64), 1), tl.sum(across.to(tl.float64), 1), tl.sum(across_rows.to(tl.float64), 1)
+        value += begin + weight[:, None] * (end - begin)
+        across += end - begin
+        across_rows += (end - begin) * row
+    _add_sum(sums, cotangents * value, mine)
+    _add_sum(sums + 1, cotangents * across, mine)
+    _add_sum(sums + 2, cotangents * across_rows, mine)
+
+
+@triton.jit
+def _add_sum(target, terms, mine):  # type: ignore[no-untyped-def]
+    """Add the sums over the images in double precision."""
+    tl.store(target, tl.load(target, mine, 0.0) + tl.sum(terms.to(tl.float64), 1), mine)
