@@ -323,13 +323,14 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
         alpha, beta = a0 + a1 * tile_x + a2 * tile_y, b0 + b1 * tile_x + b2 * tile_y
         nearest = tl.abs(beta) - tl.abs(b1) * half_x - tl.abs(b2) * half_y
         squared = nearest * nearest
-        ratio = alpha * _inverse(beta)
+        sign = tl.where(beta < 0, -1.0, 1.0)  # the same in all of the tile
+        ratio = alpha * sign * _inverse_root(beta * beta)
         if is_curved:
             beside = tl.maximum(tl.abs(alpha) - tl.abs(a1) * half_x - tl.abs(a2) * half_y, 0.0)
             squared += beside * beside
             ratio = _arctan(ratio)
         numerator = tl.maximum(tl.abs(c1 + c3 * tile_y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * tile_x) + tl.abs(c3) * half_x)
-        inverse = tl.rsqrt(tl.maximum(squared, 1e-30))
+        inverse = _inverse_root(squared)
         is_sound = nearest > 1e-6 * tl.abs(beta)  # else the tile is beside the source, and all detectors are tried
         span = tl.minimum(tl.where(is_sound, numerator * per_step * inverse * inverse, detectors), detectors)
         reach = span + _ROUNDING * (detectors + (height + width) * span)
@@ -338,7 +339,8 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
         off = tl.abs((ratio - begin) * per_step - 0.5 * (detectors - 1)) - span * (half_x + half_y) - reach
         candidates = tl.where((off > 0.5 * detectors) & is_sound & (candidates < detectors), 0, candidates)
 
-        ratio = (a0 + a1 * x + a2 * y) * _inverse(b0 + b1 * x + b2 * y)
+        beta = b0 + b1 * x + b2 * y
+        ratio = (a0 * sign + a1 * sign * x + a2 * sign * y) * _inverse_root(beta * beta)
         if is_curved:
             ratio = _arctan(ratio)
         lowest = tl.maximum(tl.minimum(tl.ceil((ratio - begin) * per_step - reach), detectors), -candidates)
@@ -361,10 +363,9 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _inverse(t):  # type: ignore[no-untyped-def]
-    """``1 / t`` to rounding: faster than a division; large, not infinite, at zero."""
-    inverse = tl.rsqrt(tl.maximum(t * t, 1e-30))
-    return tl.where(t < 0, -inverse, inverse)
+def _inverse_root(square):  # type: ignore[no-untyped-def]
+    """``1 / sqrt(square)``, faster than a division; large, not infinite, at zero."""
+    return tl.rsqrt(tl.maximum(square, 1e-30))
 
 
 @triton.jit
