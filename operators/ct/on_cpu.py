@@ -44,10 +44,7 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
 def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """What the derivative in the rays' courses needs: see `operators.ct.reference.line_sums`."""
     return torch.stack(
-        [
-            _line_sums(images if ties else images.mT, cotangents, geometry)
-            for ties, geometry in _geometries(fixed)
-        ]
+        [_line_sums(images if ties else images.mT, cotangents, geometry) for ties, geometry in _geometries(fixed)]
     )
 
 

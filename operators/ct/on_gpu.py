@@ -25,20 +25,24 @@ class Tiles:
         Views and detectors, or of the adjoint rows and columns of pixels.
     images : int
         For which a program works, if there are so many: they lie next to each other in memory.
+    line : int
+        Bytes of images that neighbouring threads load together; a thread has ``images / line`` of them for each ray.
     warps : int
     """
 
     rays: tuple[int, int]
-    images: int
-    warps: int
+    images: int = 128
+    line: int = 128
+    warps: int = 4
 
 
-FORWARD = Tiles((4, 16), 128, 4)
-ADJOINT = Tiles((8, 8), 128, 4)
+# Chosen by the instructions that the compiler makes of them.
+FORWARD = Tiles((4, 16))
+ADJOINT = Tiles((8, 8))
 
-_LINE = 128  # bytes of images that a thread's neighbours load together: a line of the cache
 _LEAST = 256  # products of rays and images in a program: for few images it takes more rays
 _SECTOR = 32  # bytes; where a pixel's images fill none, rays driven along columns read a transposed copy
+_MOST_ENTRIES = 2**31 - 1  # of a group of images: the kernels address them by 32 bits
 _BLOCK = 128  # rays that are traced together
 
 
@@ -49,15 +53,16 @@ class _Group(NamedTuple):
     chunks: int
 
     @classmethod
-    def of(cls, count: int, itemsize: int, most: int) -> _Group:
-        images = min(_LINE // itemsize, triton.next_power_of_2(count), most)
+    def of(cls, count: int, itemsize: int, pixels: int, tiles: Tiles) -> _Group:
+        """For a number of images of so many pixels each."""
+        images = min(max(tiles.line // itemsize, 1), tiles.images, triton.next_power_of_2(count))
         lines = math.ceil(count / images)
-        chunks = 1
-        while chunks < lines and 2 * chunks * images <= most and 2 * chunks * images * itemsize <= 4 * _LINE:
-            chunks *= 2
-        # The last group is filled with zeros; a smaller one wastes less, and computes the geometry more often.
-        costs = {c: math.ceil(lines / c) * c * (1 + 4 / c) for c in (1, 2, 4) if c <= chunks}
-        return cls(images, min(costs, key=lambda c: (costs[c], -c)))
+        # The last group is filled with zeros; a smaller one wastes less, but computes the geometry more often.
+        costs = {c: math.ceil(lines / c) * (c + 4) for c in (1, 2, 4, 8, 16) if c == 1 or c * images <= tiles.images}
+        chunks = min(costs, key=lambda c: (costs[c], -c))
+        while chunks > 1 and chunks * images * pixels > _MOST_ENTRIES:
+            chunks //= 2
+        return cls(images, chunks)
 
     @property
     def size(self) -> int:
@@ -108,7 +113,7 @@ def project(images: torch.Tensor, fixed: Fixed, tiles: Tiles = FORWARD) -> torch
     sinograms = images.new_empty((len(images), *fixed.out_size))
     if not sinograms.numel():
         return sinograms
-    group = _Group.of(len(images), images.itemsize, tiles.images)
+    group = _Group.of(len(images), images.itemsize, _bordered(fixed), tiles)
     rays, (views, detectors) = _Rays.of(fixed, images.dtype), group.tile(tiles.rays)
     packed = _both_ways(images, group.size)
     kernels.project_rays[(_tiles(fixed.out_size, (views, detectors)), len(packed.upright))](
@@ -135,7 +140,7 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed, tiles: Tiles = ADJOINT) -
     images = sinograms.new_empty((len(sinograms), *fixed.in_size))
     if not images.numel():
         return images
-    group = _Group.of(len(sinograms), sinograms.itemsize, tiles.images)
+    group = _Group.of(len(sinograms), sinograms.itemsize, fixed.out_size[1], tiles)
     rays, (rows, columns) = _Rays.of(fixed, sinograms.dtype), group.tile(tiles.rays)
     packed = _packed(sinograms, group.size, border=0)
     kernels.backproject_pixels[(_tiles(fixed.in_size, (rows, columns)), len(packed))](
@@ -162,7 +167,8 @@ def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed, tile
     sums = images.new_zeros((2, *fixed.out_size, 3), dtype=torch.float64)
     if images.numel():
         rays = _Rays.of(fixed, images.dtype)
-        group = _Group.of(len(images), images.itemsize, _LINE // images.itemsize)
+        one_line = dataclasses.replace(tiles, images=tiles.line // images.itemsize)
+        group = _Group.of(len(images), images.itemsize, _bordered(fixed), one_line)
         views, detectors = group.tile(tiles.rays)
         packed = _both_ways(images, group.size)
         kernels.line_sums[(_tiles(fixed.out_size, (views, detectors)),)](
@@ -182,6 +188,11 @@ def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed, tile
             num_warps=tiles.warps,
         )
     return sums
+
+
+def _bordered(fixed: Fixed) -> int:
+    """Pixels of a packed image."""
+    return math.prod(n + 2 * kernels.BORDER for n in fixed.in_size)
 
 
 class _Packed(NamedTuple):

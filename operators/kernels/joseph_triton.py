@@ -23,6 +23,7 @@ BORDER = 2  # zeros around a packed image, so that no ray needs a test at the ed
 _BORDER = tl.constexpr(BORDER)
 _UNIT = tl.constexpr(2.0**32)  # a pixel, in fixed point
 _PER_UNIT = tl.constexpr(2.0**-32)
+_MOST = tl.constexpr(2**31 - 1)  # the slope of a ray at 45 degrees, all but
 _FAR = tl.constexpr(1e8)  # beyond any image
 _ROUNDING = tl.constexpr(1e-6)  # of the detector that a pixel is seen by, of the sizes that enter; 16 times float32's
 
@@ -87,7 +88,8 @@ def trace(  # type: ignore[no-untyped-def]
     if FIXED:
         entry = table + 2 * ray
         rest = (entry + 1).to(tl.pointer_type(tl.int32))
-        half = tl.minimum(tl.maximum(tl.floor(slope * (0.5 * _UNIT) + 0.5), -2147483647.0), 2147483647.0)
+        half = tl.floor(slope * (0.5 * _UNIT) + 0.5).to(tl.int64)
+        half = tl.minimum(tl.maximum(half, -_MOST), _MOST)
         tl.store(entry, tl.floor(column * _UNIT + 0.5).to(tl.int64), exists)
         tl.store(rest, half.to(tl.int32), exists)
         tl.store((rest + 1).to(tl.pointer_type(tl.float32)), length.to(tl.float32), exists)
@@ -329,7 +331,9 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
             beside = tl.maximum(tl.abs(alpha) - tl.abs(a1) * half_x - tl.abs(a2) * half_y, 0.0)
             squared += beside * beside
             ratio = _arctan(ratio)
-        numerator = tl.maximum(tl.abs(c1 + c3 * tile_y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * tile_x) + tl.abs(c3) * half_x)
+        numerator = tl.maximum(
+            tl.abs(c1 + c3 * tile_y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * tile_x) + tl.abs(c3) * half_x
+        )
         inverse = _inverse_root(squared)
         is_sound = nearest > 1e-6 * tl.abs(beta)  # else the tile is beside the source, and all detectors are tried
         span = tl.minimum(tl.where(is_sound, numerator * per_step * inverse * inverse, detectors), detectors)
