@@ -404,7 +404,7 @@ def line_sums(  # type: ignore[no-untyped-def]
     VIEWS: tl.constexpr,
     DETECTORS: tl.constexpr,
 ):
-    """What the derivative in a ray's course needs, as `operators.kernels.joseph.line_sums`: (2, views, detectors, 3)."""
+    """What the derivative in a ray's course needs: (2, views, detectors, 3), see `operators.kernels.joseph`."""
     v, d, exists = _tile_of_rays(views, detectors, VIEWS, DETECTORS)
     ray = v.to(tl.int64) * detectors + d
     column, slope, length = _load_rays(table, tl.where(exists, ray, 0), exists, FIXED)

@@ -26,7 +26,7 @@ def compiled(kernel, data, **constants):
     """The kernel for data of a type; sizes are taken to be multiples of 16, as Triton finds them where they are."""
     names = list(inspect.signature(kernel.fn).parameters)
     has_views = "places" in names and "row_spacing" in names
-    types = dict.fromkeys(names, "i32") | {name: f"*{data}" for name in DATA}
+    types = dict.fromkeys(names, "i32") | dict.fromkeys(DATA, f"*{data}")
     types |= dict.fromkeys(EXACT, "*fp64") | {"aims": "*fp32", "row_spacing": "fp64", "column_spacing": "fp64"}
     types |= {"table": "*fp64" if data == "fp64" else "*i64", "views": "*fp64" if has_views else "i32"}
     signature = {name: "constexpr" if name in constants else types[name] for name in names}

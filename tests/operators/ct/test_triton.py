@@ -1,4 +1,4 @@
-"""The GPU's kernels against the CPU's and the plain reference: on a GPU if there is one, else in Triton's interpreter."""
+"""The GPU's kernels against the CPU's and the reference: on a GPU if there is one, else in Triton's interpreter."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from operators.ct import on_cpu, reference
 from operators.ct.project import _on, rays
 
 pytest.importorskip("triton", reason="triton is not installed")
-from operators.ct import on_gpu  # noqa: E402
+from operators.ct import on_gpu
 
 ANGLES = torch.tensor([0.0, 0.31, 3 * torch.pi / 4, 2.9, 4.4], dtype=torch.float64)
 GENERIC = torch.tensor([0.11, 0.83, 2.17, 3.9], dtype=torch.float64)  # no ray meets the centres of pixels exactly
