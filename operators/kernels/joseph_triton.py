@@ -9,7 +9,8 @@ of its path per row, whose sign is its orientation: positive if it is driven alo
 adjoint find the same position on every row and the same weights to the last bit, whatever their tiles. Weights and sums
 have 32 bits then, and 64 for images of 64.
 
-Tiles of data are three-dimensional, (chunk, ray or pixel, image), so that a thread holds several images of its rays.
+A tile of data is a tuple of chunks (ray or pixel, image): every thread holds images of each, so that it has several
+images of its rays. (As a third dimension, the chunks' place in a thread would differ between versions of Triton.)
 """
 
 from __future__ import annotations
@@ -168,20 +169,57 @@ def _only(mine, column, slope, FIXED: tl.constexpr):  # type: ignore[no-untyped-
 
 
 @triton.jit
+def _zeros(CHUNKS: tl.constexpr, RAYS: tl.constexpr, IMAGES: tl.constexpr, DTYPE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """A tile of zeros."""
+    tile = ()
+    for _ in tl.static_range(CHUNKS):
+        tile = tile + (tl.zeros([RAYS, IMAGES], DTYPE),)
+    return tile
+
+
+@triton.jit
+def _add_pair(total, left, right, weight, CHUNKS: tl.constexpr, IMAGES: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Add the interpolation between two pixels of each ray to a tile."""
+    result = ()
+    for chunk in tl.static_range(CHUNKS):
+        begin, end = tl.load(left + chunk * IMAGES), tl.load(right + chunk * IMAGES)
+        part = total[chunk] + (1 - weight) * begin.to(weight.dtype)
+        result = result + (part + weight * end.to(weight.dtype),)
+    return result
+
+
+@triton.jit
+def _add_one(total, source, weight, CHUNKS: tl.constexpr, IMAGES: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Add a ray of each pixel to a tile."""
+    result = ()
+    for chunk in tl.static_range(CHUNKS):
+        result = result + (total[chunk] + weight * tl.load(source + chunk * IMAGES).to(weight.dtype),)
+    return result
+
+
+@triton.jit
 def _walk(  # type: ignore[no-untyped-def]
-    total, images, mine, column, slope, rows, columns, row_stride, column_stride, FIXED: tl.constexpr
+    total,
+    images,
+    mine,
+    column,
+    slope,
+    rows,
+    columns,
+    row_stride,
+    column_stride,
+    FIXED: tl.constexpr,
+    CHUNKS: tl.constexpr,
+    IMAGES: tl.constexpr,
 ):
-    """Add the interpolated values along the rays that are `mine`, of images (..., rows, columns, ...)."""
+    """Add the interpolated values along the rays that are `mine`, of packed images (rows, columns, images)."""
     first, stop = _rows_met(mine, column, slope, rows, columns, FIXED)
     column, slope = _only(mine, column, slope, FIXED)
     for row in range(first, stop):
         index, weight = _cross_row(row, column, slope, columns, FIXED)
         line = images + tl.cast(row + _BORDER, tl.int64) * row_stride
-        left = line + (index * column_stride)[None, :, None]
-        weight = weight[None, :, None]
-        begin, end = tl.load(left).to(total.dtype), tl.load(left + column_stride).to(total.dtype)
-        total += (1 - weight) * begin
-        total += weight * end
+        left = line + (index * column_stride)[:, None]
+        total = _add_pair(total, left, left + column_stride, weight[:, None], CHUNKS, IMAGES)
     return total
 
 
@@ -232,17 +270,20 @@ def project_rays(  # type: ignore[no-untyped-def]
 
     group = tl.program_id(1).to(tl.int64)
     size = tl.cast(height + 2 * _BORDER, tl.int64) * (width + 2 * _BORDER)
-    lane = (tl.arange(0, CHUNKS) * IMAGES)[:, None, None] + tl.arange(0, IMAGES)[None, None, :]
+    lane = tl.arange(0, IMAGES)[None, :]
     offset = group * size * (CHUNKS * IMAGES) + lane
     row, step, lying_row, lying_step = _strides(height, width, CHUNKS * IMAGES, SHARED)
-    total = tl.zeros([CHUNKS, VIEWS * DETECTORS, IMAGES], length.dtype)
-    total = _walk(total, upright + offset, length > 0, column, slope, height, width, row, step, FIXED)
-    total = _walk(total, lying + offset, length < 0, column, slope, width, height, lying_row, lying_step, FIXED)
-    total *= tl.abs(length)[None, :, None]
+    total = _zeros(CHUNKS, VIEWS * DETECTORS, IMAGES, length.dtype)
+    total = _walk(total, upright + offset, length > 0, column, slope, height, width, row, step, FIXED, CHUNKS, IMAGES)
+    total = _walk(
+        total, lying + offset, length < 0, column, slope, width, height, lying_row, lying_step, FIXED, CHUNKS, IMAGES
+    )
 
-    image = group * (CHUNKS * IMAGES) + lane
-    target = sinograms + image * (tl.cast(views, tl.int64) * detectors) + ray[None, :, None]
-    tl.store(target, total.to(sinograms.dtype.element_ty), (image < count) & exists[None, :, None])
+    size = tl.cast(views, tl.int64) * detectors
+    for chunk in tl.static_range(CHUNKS):
+        image = group * (CHUNKS * IMAGES) + chunk * IMAGES + lane
+        values = (total[chunk] * tl.abs(length)[:, None]).to(sinograms.dtype.element_ty)
+        tl.store(sinograms + image * size + ray[:, None], values, (image < count) & exists[:, None])
 
 
 @triton.jit
@@ -313,8 +354,8 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
 
     begin, per_step, is_curved = _detector_scale(places, detectors)
     group = tl.program_id(1).to(tl.int64)
-    lane = (tl.arange(0, CHUNKS) * IMAGES)[:, None, None] + tl.arange(0, IMAGES)[None, None, :]
-    total = tl.zeros([CHUNKS, ROWS * COLUMNS, IMAGES], tl.float32 if FIXED else tl.float64)
+    lane = tl.arange(0, IMAGES)[None, :]
+    total = _zeros(CHUNKS, ROWS * COLUMNS, IMAGES, tl.float32 if FIXED else tl.float64)
     for v in range(views):
         aim = aims + 9 * v
         a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
@@ -357,13 +398,14 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
             ray = tl.minimum(tl.maximum(d, 0), detectors - 1)
             column, slope, length = _load_rays(rays, ray, ray == d, FIXED)
             weight = _hat(row, column_of_pixel, column, slope, length, FIXED)
-            values = tl.load(view + (ray * (CHUNKS * IMAGES))[None, :, None])
-            total += weight[None, :, None] * values.to(total.dtype)
+            total = _add_one(total, view + (ray * (CHUNKS * IMAGES))[:, None], weight[:, None], CHUNKS, IMAGES)
 
-    image = group * (CHUNKS * IMAGES) + lane
-    target = images + image * (tl.cast(height, tl.int64) * width) + (row * width + column_of_pixel)[None, :, None]
-    inside = ((row < height) & (column_of_pixel < width))[None, :, None]
-    tl.store(target, total.to(images.dtype.element_ty), (image < count) & inside)
+    inside = ((row < height) & (column_of_pixel < width))[:, None]
+    size, pixel = tl.cast(height, tl.int64) * width, (row * width + column_of_pixel)[:, None]
+    for chunk in tl.static_range(CHUNKS):
+        image = group * (CHUNKS * IMAGES) + chunk * IMAGES + lane
+        values = total[chunk].to(images.dtype.element_ty)
+        tl.store(images + image * size + pixel, values, (image < count) & inside)
 
 
 @triton.jit
