@@ -174,7 +174,7 @@ def _zeros(CHUNKS: tl.constexpr, RAYS: tl.constexpr, IMAGES: tl.constexpr, DTYPE
     """A tile of zeros."""
     tile = ()
     for _ in tl.static_range(CHUNKS):
-        tile = tile + (tl.zeros([RAYS, IMAGES], DTYPE),)
+        tile = tile + (tl.zeros([RAYS, IMAGES], DTYPE),)  # type: ignore[assignment]
     return tile
 
 
@@ -185,7 +185,7 @@ def _add_pair(total, left, right, weight, CHUNKS: tl.constexpr, IMAGES: tl.const
     for chunk in tl.static_range(CHUNKS):
         begin, end = tl.load(left + chunk * IMAGES), tl.load(right + chunk * IMAGES)
         part = total[chunk] + (1 - weight) * begin.to(weight.dtype)
-        result = result + (part + weight * end.to(weight.dtype),)
+        result = result + (part + weight * end.to(weight.dtype),)  # type: ignore[assignment]
     return result
 
 
@@ -194,7 +194,8 @@ def _add_one(total, source, weight, CHUNKS: tl.constexpr, IMAGES: tl.constexpr):
     """Add a ray of each pixel to a tile."""
     result = ()
     for chunk in tl.static_range(CHUNKS):
-        result = result + (total[chunk] + weight * tl.load(source + chunk * IMAGES).to(weight.dtype),)
+        value = tl.load(source + chunk * IMAGES).to(weight.dtype)
+        result = result + (total[chunk] + weight * value,)  # type: ignore[assignment]
     return result
 
 
