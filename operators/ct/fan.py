@@ -70,7 +70,7 @@ class FanBeam(PlanarBeam):
     >>> angles = torch.arange(4) * math.pi / 2
     >>> A = FanBeam((4, 4), angles, detectors=8, source_distance=10.0, detector_distance=10.0)
     >>> A(torch.ones(4, 4))[0].round(decimals=2)
-    tensor([0.0000, 1.4400, 4.0500, 4.0100, 4.0100, 4.0500, 1.4400, 0.0000])
+    tensor([3.0300, 4.0300, 4.0100, 4.0000, 4.0000, 4.0100, 4.0300, 3.0300])
     """
 
     angles: torch.Tensor
