@@ -39,8 +39,8 @@ class FourierSlices(LinearOperator):
 
     Notes
     -----
-    The detector is continued to a period that holds the image's diagonal, so that projections do not wrap around. If it
-    has that length itself, `gram` is a `Toeplitz` operator, whose cost does not depend on the number of views.
+    The detector is continued to a period so long that no projection wraps around onto it. If it has that length itself,
+    `gram` is a `Toeplitz` operator, whose cost does not depend on the number of views.
     """
 
     phases: torch.Tensor
@@ -59,7 +59,9 @@ class FourierSlices(LinearOperator):
         rows, columns = in_shape
         row_size, column_size = pixel_size
         diagonal = math.hypot(rows * row_size, columns * column_size)
-        self.period = max(detectors, math.ceil(diagonal / spacing))
+        # From the image's far corner to the detector that is farthest from the image's centre.
+        reach = diagonal / 2 + max(float(places.abs().max()), float((places + (detectors - 1) * spacing).abs().max()))
+        self.period = max(detectors, math.ceil(reach / spacing))
         nyquist = self.period * spacing / (2 * max(pixel_size))
         count = min((self.period - 1) // 2, math.floor(nyquist)) + 1
         frequencies = torch.arange(count, dtype=torch.float64, device=directions.device) / (self.period * spacing)

@@ -100,15 +100,13 @@ class ParallelBeam(PlanarBeam):
         self.model = check_choice(model, ("joseph", "fourier"), self.name, "model")
         angles = as_angles(angles, self.name)
         shape, pixel = planar_shape(in_shape, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
-        (spacing,) = sizes(float(detector_spacing), 1, self.name, "detector_spacing")
+        (spacing,) = sizes(detector_spacing, 1, self.name, "detector_spacing")
         if detectors is None:
             detectors = math.ceil(math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) / spacing)
         super().__init__(shape, len(angles), detectors, pixel)
         self._set_geometry(
             angles=angles, detector_spacing=detector_spacing, detector_offset=detector_offset, center=center
         )
-        along = torch.arange(detectors, dtype=torch.float64) - (detectors - 1) / 2
-        self._set_places(along, torch.zeros_like(along))
         self._fix_views()
         self.slices = self._fourier_slices(float(tolerance)) if model == "fourier" else None
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
@@ -132,7 +130,7 @@ class ParallelBeam(PlanarBeam):
         if self.views is None:
             raise ValueError(f"{self.name}: a learnable geometry takes the model joseph, got fourier")
         along, _ = unit_vectors(self.angles)
-        first = self.places[0, 0] * self.detector_spacing + self.detector_offset + along @ self.center
+        first = self._detector_index()[0] * self.detector_spacing + self.detector_offset + along @ self.center
         spacing = float(self.detector_spacing)
         detectors = self.out_shape[1]
         return FourierSlices(self.size, along, first, detectors, spacing, self.pixel_size, tolerance)
