@@ -328,14 +328,17 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     def _check(self, x: torch.Tensor, shape: tuple[int, ...], what: str) -> None:
         if not isinstance(x, torch.Tensor):
             raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}")
-        if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape):
+        size = x.shape
+        if size[len(size) - len(shape) :] != shape:
             takes = ", ".join(["...", *map(str, shape)])
-            raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(x.shape)}")
-        if not (x.dtype.is_floating_point or x.dtype.is_complex):
+            raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(size)}")
+        if not (x.is_floating_point() or x.is_complex()):
             raise TypeError(f"{self.name}: takes {what} of a floating-point or complex type, got {x.dtype}")
-        for tensor in self._tensors():
-            if tensor.device != x.device and tensor.ndim > 0:  # torch mixes scalars of any device
-                raise ValueError(f"{self.name}: takes {what} on its device {tensor.device}, got {x.device}")
+        device = x.device
+        for tensors in (self._parameters, self._buffers):  # not by `_tensors`, as every call comes here
+            for tensor in tensors.values():
+                if tensor is not None and tensor.device != device and tensor.ndim > 0:  # torch mixes scalars of any
+                    raise ValueError(f"{self.name}: takes {what} on its device {tensor.device}, got {device}")
 
 
 def transpose(operator: LinearOperator, y: torch.Tensor) -> torch.Tensor:
