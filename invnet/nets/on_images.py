@@ -105,7 +105,7 @@ class OnImages(nn.Module):
             As the class says.
         """
         check_tensor(x, "OnImages", "an image")
-        image = self._check_image(x)
+        image = self.check_image(x)
         batch, spatial = x.shape[: x.ndim - len(image)], x.shape[x.ndim - self.dims :]
         parts = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x[..., None]
         # From (*batch, [C], *spatial, parts): the parts go beside the channels, or beside the batch.
@@ -145,8 +145,14 @@ class OnImages(nn.Module):
     def _image_channels(self, is_complex: bool) -> int:
         return self.channels // 2 if is_complex and self.complex_as == "channels" else self.channels
 
-    def _check_image(self, x: torch.Tensor) -> tuple[int, ...]:
-        """The trailing dimensions that the network joins."""
+    def check_image(self, x: torch.Tensor) -> tuple[int, ...]:
+        """The trailing dimensions of an image that the network joins.
+
+        Raises
+        ------
+        ValueError
+            If the image does not have the channels or dimensions that the network takes.
+        """
         channels = self._image_channels(x.is_complex())
         count = self.image_dims(x.is_complex())
         if x.ndim < count or (channels > 1 and x.shape[x.ndim - count] != channels):

@@ -3,5 +3,8 @@
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.direct import DirectInverse
 from invnet.reconstruct.map import MAP
+from invnet.reconstruct.plug_and_play import PlugAndPlay
+from invnet.reconstruct.post_process import PostProcess
+from invnet.reconstruct.red import RED
 
-__all__ = ["MAP", "DirectInverse", "Info", "Reconstructor"]
+__all__ = ["MAP", "RED", "DirectInverse", "Info", "PlugAndPlay", "PostProcess", "Reconstructor"]

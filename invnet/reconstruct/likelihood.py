@@ -10,15 +10,21 @@ from invnet.noise import Gaussian
 from invnet.physics import Physics
 from operators.solve import over_batch
 
-__all__ = ["closed_prox", "conjugate", "lipschitz_constant", "total"]
+__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
+    A = physics.operator
+    return gaussian_prox(physics, y, batch) if A.gram.has_closed_solve or A.H.gram.has_closed_solve else None
+
+
+def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
+    """The proximal map of a Gaussian likelihood of one variance in each sample, by the normal equations."""
     A, noise = physics.operator, physics.likelihood
-    if not isinstance(noise, Gaussian) or not (A.gram.has_closed_solve or A.H.gram.has_closed_solve):
+    if not isinstance(noise, Gaussian):
         return None
     variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
