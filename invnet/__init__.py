@@ -2,11 +2,21 @@
 
 from invnet import data, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
-from invnet.reconstruct import MAP, RED, DirectInverse, Info, PlugAndPlay, PostProcess, Reconstructor
+from invnet.reconstruct import (
+    MAP,
+    RED,
+    DeepImagePrior,
+    DirectInverse,
+    Info,
+    PlugAndPlay,
+    PostProcess,
+    Reconstructor,
+)
 
 __all__ = [
     "MAP",
     "RED",
+    "DeepImagePrior",
     "DirectInverse",
     "Info",
     "Physics",

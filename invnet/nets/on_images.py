@@ -11,7 +11,7 @@ from invnet.checks import check_number
 from invnet.nets.base import ConvNet
 from operators.checks import check_choice, check_positive_int, check_tensor
 
-__all__ = ["OnImages", "on_images"]
+__all__ = ["OnImages", "joined_parts", "on_images"]
 
 
 class OnImages(nn.Module):
@@ -116,7 +116,7 @@ class OnImages(nn.Module):
         dtype = x.real.dtype if weights is None else weights.dtype
         result = self._call((inner / self.scale).to(dtype), sigma, batch).to(x.real.dtype) * self.scale
         if x.is_complex():
-            result = torch.complex(*result.unflatten(place, (-1, 2)).unbind(place + 1))
+            result = joined_parts(result, place)
         lead = [result.shape[1]] if result.shape[1] > 1 else []
         return result.reshape(*batch, *lead, *result.shape[2:])
 
@@ -168,6 +168,11 @@ class OnImages(nn.Module):
     def extra_repr(self) -> str:
         """The channels and dimensions."""
         return f"channels={self.channels}, dims={self.dims}"
+
+
+def joined_parts(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """Real and imaginary parts that alternate along a dimension, as complex numbers: half as many."""
+    return torch.complex(*x.unflatten(dim, (-1, 2)).unbind(dim + 1))
 
 
 def on_images(net: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

@@ -108,22 +108,16 @@ def test_half_quadratic_splitting_follows_its_schedule():
     torch.testing.assert_close(by_hand, z, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize(
-    ("prior", "options", "atol"),
-    [
-        (Wavelet("db2", level=2), {"method": "pgd", "tol": 1e-6, "max_iter": 5000}, 5e-4),
-        (Wavelet("db2", level=2), {"method": "admm", "sigma": 0.3, "tol": 1e-5, "max_iter": 500}, 1e-3),
-        (TotalVariation(tol=1e-5, max_iter=200), {"method": "admm", "sigma": 0.3, "tol": 2e-4}, 5e-3),
-    ],
-    ids=str,
-)
-def test_a_proximal_map_in_place_of_a_denoiser_is_map(prior, options, atol):
-    s, strength = 0.1, 8.0
+@pytest.mark.parametrize("options", [{"method": "pgd", "max_iter": 1000}, {"method": "admm", "sigma": 0.3}], ids=str)
+@pytest.mark.parametrize("prior", [Wavelet("db2", level=2), TotalVariation(tol=1e-4, max_iter=100)], ids=repr)
+def test_a_proximal_map_in_place_of_a_denoiser_is_map(prior, options):
     blur = Convolution(invnet.data.gaussian_kernel(5, 0.8), (16, 16), padding="circular")
-    physics, y = measured(blur, Gaussian(s), random(2, 16, 16).cumsum(-1) / 4)
-    by_map = MAP(prior, strength, tol=1e-6, max_iter=20_000)(y, physics)
-    plugged = PlugAndPlay(lambda x, sigma: prior.prox(x, sigma**2), strength=strength, **options)
-    torch.testing.assert_close(plugged(y, physics), by_map, atol=atol, rtol=0)
+    physics, y = measured(blur, Gaussian(0.1), random(2, 16, 16).cumsum(-1) / 4)
+    by_map = MAP(prior, 8.0, tol=1e-6, max_iter=20_000)
+    plugged = PlugAndPlay(lambda x, sigma: prior.prox(x, sigma**2), strength=8.0, tol=2e-4, **options)
+    least = by_map.objective(by_map(y, physics), y, physics)
+    start = by_map.objective(physics.direct_inverse(y), y, physics) - least
+    assert (by_map.objective(plugged(y, physics), y, physics) - least < 1e-3 * start).all()
 
 
 # -------------------------------------------------------------------- other noise
