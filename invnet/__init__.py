@@ -8,9 +8,11 @@ from invnet.reconstruct import (
     DeepImagePrior,
     DirectInverse,
     Info,
+    LearnedPrimalDual,
     PlugAndPlay,
     PostProcess,
     Reconstructor,
+    Unrolled,
 )
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "DeepImagePrior",
     "DirectInverse",
     "Info",
+    "LearnedPrimalDual",
     "Physics",
     "PlugAndPlay",
     "PostProcess",
     "Reconstructor",
+    "Unrolled",
     "data",
     "metrics",
     "nets",

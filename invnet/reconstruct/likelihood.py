@@ -40,8 +40,13 @@ def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     return prox
 
 
-def lipschitz_constant(physics: Physics, x: torch.Tensor, y: torch.Tensor, batch: int) -> torch.Tensor | None:
-    """Lipschitz constant of the likelihood's gradient in the image, for each sample; None if there is none."""
+def lipschitz_constant(
+    physics: Physics, x: torch.Tensor, y: torch.Tensor, batch: int, norm: float | None = None
+) -> torch.Tensor | None:
+    """Lipschitz constant of the likelihood's gradient in the image, for each sample; None if there is none.
+
+    `norm` is the operator's, if it is known.
+    """
     constant = physics.likelihood.lipschitz
     if constant is None:
         return None
@@ -51,7 +56,7 @@ def lipschitz_constant(physics: Physics, x: torch.Tensor, y: torch.Tensor, batch
         _, pullback, *_ = torch.func.vjp(physics.sensor, physics.operator(x))
         each = each * pullback(torch.ones_like(y))[0].abs().square()
     # A norm found by iteration is a lower bound: the margin keeps the steps safe.
-    size = 1.001 * physics.operator.norm().to(y.device, y.real.dtype)
+    size = 1.001 * (physics.operator.norm().to(y.device, y.real.dtype) if norm is None else norm)
     largest = each.flatten(batch).amax(-1) if y.ndim > batch else each
     return (largest * size**2).clamp_min(torch.finfo(y.real.dtype).tiny ** 0.5)
 

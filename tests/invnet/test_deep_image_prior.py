@@ -60,7 +60,7 @@ def test_free_pixels_with_total_variation_are_map():
     y = physics(random(2, 12, 12).cumsum(-1) / 4, generator=generator())
     by_map = MAP(TotalVariation(), 8.0, tol=1e-6, max_iter=20_000)
     fit = DeepImagePrior(
-        lambda c: Free(c, 12, 12), prior=TotalVariation(), strength=8.0, max_iter=3000, lr=0.003, patience=None
+        lambda c: Free(c, 12, 12), prior=TotalVariation(), strength=8.0, max_iter=1500, lr=0.005, patience=None
     )
     least = by_map.objective(by_map(y, physics), y, physics)
     start = by_map.objective(physics.direct_inverse(y), y, physics) - least
@@ -70,7 +70,9 @@ def test_free_pixels_with_total_variation_are_map():
 def test_poisson_noise_within_bounds():
     physics = Physics(Identity((4, 4)), Poisson(0.1))
     y = physics(torch.full((4, 4), 2.0, dtype=F64), generator=generator())
-    fit = DeepImagePrior(lambda c: Free(c, 4, 4), bounds=(0.0, 10.0), max_iter=3000, patience=None, average=0.9)
+    fit = DeepImagePrior(
+        lambda c: Free(c, 4, 4), bounds=(0.0, 10.0), max_iter=1500, lr=0.02, patience=None, average=0.9
+    )
     torch.testing.assert_close(fit(y, physics), y, atol=1e-2, rtol=0)  # the likelihood's maximum is the measurement
 
 
@@ -102,11 +104,11 @@ def test_it_stops_near_the_best_image_without_knowing_it():
     truth = invnet.data.sample_image("camera", size=48)
     physics = Physics(Identity((48, 48)), Gaussian(0.15))
     y = physics(truth, generator=generator())
-    options = {"bounds": (0, 1), "lr": 0.02, "max_iter": 700}
+    options = {"bounds": (0, 1), "lr": 0.02, "max_iter": 500}
     net = lambda c: Hourglass(8, c, width=32, depth=3)  # noqa: E731
     image, info = DeepImagePrior(net, window=50, patience=200, **options)(y, physics, return_info=True)
     assert info.converged
-    assert info.iterations < 700
+    assert info.iterations < 500
     long = DeepImagePrior(net, patience=None, average=0.0, **options)(y, physics)
     psnr = invnet.metrics.psnr
     assert psnr(image, truth) > psnr(y, truth) + 4
