@@ -1,5 +1,6 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
+from operators import mri
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
@@ -7,6 +8,7 @@ from operators.core import LinearOperator, normalize
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
+from operators.mri import CartesianMRI, NonCartesianMRI
 from operators.nufft import NUFFT
 from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
@@ -18,6 +20,7 @@ __all__ = [
     "NUFFT",
     "AveragePool",
     "BayerMosaic",
+    "CartesianMRI",
     "ChannelMix",
     "Convolution",
     "Diagonal",
@@ -29,6 +32,7 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "Matrix",
+    "NonCartesianMRI",
     "RealToComplex",
     "Subsample",
     "Toeplitz",
@@ -39,6 +43,7 @@ __all__ = [
     "block_diag",
     "from_function",
     "hstack",
+    "mri",
     "normalize",
     "vstack",
 ]
