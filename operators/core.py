@@ -123,6 +123,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         """``self.H @ weight @ self`` where that simplifies, else None."""
         return None
 
+    def _real_part(self) -> LinearOperator | None:
+        """What it does to real images, of which the real part is taken, where that simplifies; else None."""
+        return None
+
     def _register(self, name: str, value: torch.Tensor) -> None:
         """Keep an `nn.Parameter` as a parameter and any other tensor as a buffer, for ``.to()`` and ``state_dict``."""
         if isinstance(value, torch.nn.Parameter):

@@ -11,7 +11,7 @@ import torch
 from operators.basic import Diagonal, Identity
 from operators.checks import Shape, as_shape, check_finite
 from operators.core import LinearOperator, compose, reciprocal
-from operators.fourier import fft, inverse_fft
+from operators.fourier import fft, inverse_fft, scaled_in_place
 from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_cache import KernelCache
 from operators.mri.maps import SensitivityMaps, check_maps, combined, spread
@@ -100,15 +100,18 @@ class CartesianMRI(LinearOperator):
             images = phase * x
         else:
             images = spread(x, self._folded_maps(x.dtype)[0], *self._coil_layout)
-        return fft(images, self.dims) * weights
+        return scaled_in_place(fft(images, self.dims), weights)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         y = y.to(self._result_dtype(y))
         weights, phase = self._folded_weights(y.real.dtype)
         images = inverse_fft(y * _conjugate(weights), self.dims, norm="forward")
         if self.sensitivities is None:
-            return _conjugate(phase) * images
-        return combined(images, self._folded_maps(y.dtype)[1], *self._coil_layout)
+            return scaled_in_place(images, _conjugate(phase))
+        conjugate, (coil_dim, has_sets) = self._folded_maps(y.dtype)[1], self._coil_layout
+        if has_sets:
+            return combined(images, conjugate, coil_dim, has_sets)
+        return scaled_in_place(images, conjugate).sum(coil_dim)
 
     def _result_dtype(self, x: torch.Tensor) -> torch.dtype:
         dtypes = [] if self.maps is None else [self.maps.dtype]
