@@ -54,6 +54,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     out_shape: tuple[int, ...]
     is_identity = False  # whether the operator is known to be the identity map
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
+    has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
     merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
@@ -415,6 +416,7 @@ class Compose(LinearOperator):
         super().__init__(inner.in_shape, outer.out_shape)
         self.outer = outer
         self.inner = inner
+        self.has_fast_gram = outer.has_fast_gram
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.outer(self.inner(x))
@@ -495,7 +497,7 @@ class Scaled(LinearOperator):
             self.scalar = scalar
         else:
             raise ValueError(f"{operator.name}: is scaled by a finite number, got {scalar}")
-        self.has_closed_solve = operator.has_closed_solve
+        self.has_closed_solve, self.has_fast_gram = operator.has_closed_solve, operator.has_fast_gram
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.scalar * self.operator(x)
@@ -568,7 +570,7 @@ class Batched(LinearOperator):
         super().__init__((*lead, *operator.in_shape), (*lead, *operator.out_shape))
         self.operator = operator
         self.leading = lead
-        self.has_closed_solve = operator.has_closed_solve
+        self.has_closed_solve, self.has_fast_gram = operator.has_closed_solve, operator.has_fast_gram
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.operator(x)

@@ -448,9 +448,9 @@ def lstsq(
 ) -> torch.Tensor | tuple[torch.Tensor, SolverInfo]:
     """Minimise ``|A x - y|^2 + damping |x|^2`` in the way that suits the operator.
 
-    In closed form where the operator's structure gives one; else by LSQR, or with a preconditioner by conjugate
-    gradients on the normal equations. Without damping it is the minimiser of smallest norm (with a preconditioner: if A
-    has full column rank).
+    In closed form where the operator's structure gives one; else by LSQR, or by conjugate gradients on the normal
+    equations: with a preconditioner, or where the operator's gram is cheaper than itself and its adjoint. Without
+    damping it is the minimiser of smallest norm (with a preconditioner: if A has full column rank).
 
     Parameters
     ----------
@@ -492,7 +492,7 @@ def lstsq(
         zeros = torch.zeros(batch, dtype=weight.dtype, device=y.device)
         info = SolverInfo(zeros.to(torch.int64), zeros == 0, zeros)
         return _finish(x, info, plan, return_info)
-    if preconditioner is None:
+    if preconditioner is None and not A.has_fast_gram:
         x, info = lsqr(A, y, damping=weight, tol=tol, max_iter=max_iter, return_info=True)
     else:
         x, info = cg(

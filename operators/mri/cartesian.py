@@ -64,6 +64,7 @@ class CartesianMRI(LinearOperator):
     """
 
     mask: torch.Tensor
+    has_fast_gram = True
 
     def __init__(self, mask: torch.Tensor, maps: torch.Tensor | None = None, in_shape: Shape | None = None) -> None:
         _check_mask(mask)
