@@ -54,6 +54,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     out_shape: tuple[int, ...]
     is_identity = False  # whether the operator is known to be the identity map
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
+    has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
     merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
@@ -121,6 +122,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
         """``self.H @ weight @ self`` where that simplifies, else None."""
+        return None
+
+    def _real_part(self) -> LinearOperator | None:
+        """What it does to real images, of which the real part is taken, where that simplifies; else None."""
         return None
 
     def _register(self, name: str, value: torch.Tensor) -> None:
