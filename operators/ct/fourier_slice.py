@@ -76,8 +76,6 @@ class FourierSlices(LinearOperator):
         self.register_buffer("phases", torch.polar(torch.ones_like(turns), 2 * math.pi * turns), persistent=False)
         self.scale = row_size * column_size / spacing
 
-        self.has_fast_gram = self.period == detectors
-
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         if x.is_complex():
             return on_real_and_imaginary(self._forward, x)
@@ -99,7 +97,7 @@ class FourierSlices(LinearOperator):
         return self.phases.to(torch.complex128 if x.dtype == torch.float64 else torch.complex64)
 
     def _gram(self) -> LinearOperator:
-        if not self.has_fast_gram:
+        if self.period > self.out_shape[1]:
             return super()._gram()
         weights = torch.full_like(self.transform.points[..., 0], 2 * self.scale**2 / self.period)
         weights[:, 0] /= 2

@@ -109,7 +109,6 @@ class ParallelBeam(PlanarBeam):
         )
         self._fix_views()
         self.slices = self._fourier_slices(float(tolerance)) if model == "fourier" else None
-        self.has_fast_gram = self.slices is not None and self.slices.has_fast_gram
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
         warn_if_narrow(self.name, (offset - half, offset + half), spacing, self._inner_radius(), self.angles)
 
