@@ -43,7 +43,7 @@ def main():
             joint_channels=True,
             bounds=(0, 1),
             max_iter=arguments.iterations,
-            patience=arguments.iterations // 3,
+            patience=arguments.iterations // 4,
             progress=True,
         ),
     }
