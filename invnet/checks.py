@@ -2,27 +2,9 @@
 
 from __future__ import annotations
 
-import math
-import numbers
+from operators.checks import check_number
 
 __all__ = ["check_number", "check_range"]
-
-
-def check_number(value: float, owner: str, name: str) -> float:
-    """Return `value` as a finite float.
-
-    Raises
-    ------
-    TypeError
-        If it is no real number.
-    ValueError
-        If it is NaN or infinite.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} takes a real number, got {value!r}")
-    if not math.isfinite(value):
-        raise ValueError(f"{owner}: {name} must be finite, got {value}")
-    return float(value)
 
 
 def check_range(low: float, high: float, owner: str) -> tuple[float, float]:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from invnet.checks import check_number
-from invnet.extras import require
 from operators.checks import check_finite
+from operators.extras import require
 
 __all__ = ["psnr", "ssim"]
 

@@ -11,8 +11,8 @@ import torch
 
 from invnet import metrics
 from invnet.checks import check_range
-from invnet.extras import require
 from operators.checks import check_finite
+from operators.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

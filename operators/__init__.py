@@ -1,24 +1,34 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
+from operators import mri
+from operators.algebra import normalize
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
-from operators.core import LinearOperator, normalize
+from operators.core import LinearOperator
+from operators.ct.fan import FanBeam
+from operators.ct.parallel import ParallelBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
+from operators.mri import CartesianMRI, NonCartesianMRI
+from operators.nufft import NUFFT
 from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
+from operators.toeplitz import Toeplitz
 from operators.transposed_convolution import TransposedConvolution
 from operators.wavelet import Wavelet
 
 __all__ = [
+    "NUFFT",
     "AveragePool",
     "BayerMosaic",
+    "CartesianMRI",
     "ChannelMix",
     "Convolution",
     "Diagonal",
     "Downsample",
+    "FanBeam",
     "FiniteDifference",
     "FourierTransform",
     "Grayscale",
@@ -26,8 +36,11 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "Matrix",
+    "NonCartesianMRI",
+    "ParallelBeam",
     "RealToComplex",
     "Subsample",
+    "Toeplitz",
     "TransposedConvolution",
     "Upsample",
     "Wavelet",
@@ -35,6 +48,7 @@ __all__ = [
     "block_diag",
     "from_function",
     "hstack",
+    "mri",
     "normalize",
     "vstack",
 ]

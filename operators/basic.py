@@ -6,11 +6,23 @@ from collections.abc import Callable
 
 import torch
 
+from operators.algebra import Adjoint, identity_multiple
 from operators.checks import Shape, as_shape, check_finite, per_dimension
-from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple
+from operators.core import LinearOperator
+from operators.scalars import Scalar
 from operators.solve import over_batch
 
-__all__ = ["Diagonal", "FunctionOperator", "Identity", "Mask", "RealToComplex", "Subsample", "Zero", "from_function"]
+__all__ = [
+    "Diagonal",
+    "FunctionOperator",
+    "Identity",
+    "Mask",
+    "RealToComplex",
+    "Subsample",
+    "Zero",
+    "diagonal_of",
+    "from_function",
+]
 
 
 class Identity(LinearOperator):
@@ -167,11 +179,11 @@ class Diagonal(LinearOperator):
         return _divided(b, self.weights + over_batch(shift, self.in_shape))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
-        weights = _diagonal_of(inner)
+        weights = diagonal_of(inner)
         return None if weights is None else Diagonal(self.weights * weights)
 
     def _added_to(self, other: LinearOperator) -> LinearOperator | None:
-        weights = _diagonal_of(other)
+        weights = diagonal_of(other)
         return None if weights is None else Diagonal(self.weights + weights)
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
@@ -335,6 +347,9 @@ class RealToComplex(LinearOperator):
     def _gram(self) -> LinearOperator:
         return Identity(self.in_shape)
 
+    def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
+        return weight._real_part()
+
     def _norm(self) -> torch.Tensor:
         return torch.ones(())
 
@@ -404,7 +419,7 @@ def from_function(function: Callable[[torch.Tensor], torch.Tensor], in_shape: Sh
     return FunctionOperator(function, shape, zero.shape)
 
 
-def _diagonal_of(operator: LinearOperator) -> Scalar | None:
+def diagonal_of(operator: LinearOperator) -> Scalar | None:
     """The weights of an operator that is known to be diagonal (a number for a multiple of the identity), else None."""
     if isinstance(operator, Diagonal):
         return operator.weights

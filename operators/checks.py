@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
 import torch
 
-__all__ = ["Shape", "as_shape", "check_choice", "check_finite", "check_positive_int", "check_tensor", "per_dimension"]
+__all__ = [
+    "Shape",
+    "as_shape",
+    "check_choice",
+    "check_finite",
+    "check_number",
+    "check_positive_int",
+    "check_tensor",
+    "per_dimension",
+]
 
 Shape = SupportsIndex | Sequence[int]  # one dimension, or several
 
@@ -42,6 +53,23 @@ def check_choice(value: str, choices: Iterable[str], owner: str, name: str) -> s
     if value not in (names := tuple(choices)):
         raise ValueError(f"{owner}: {name} takes one of {', '.join(names)}, got {value!r}")
     return value
+
+
+def check_number(value: float, owner: str, name: str) -> float:
+    """Return `value` as a finite float.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is NaN or infinite.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{owner}: {name} takes a real number, got {value!r}")
+    if not math.isfinite(value):
+        raise ValueError(f"{owner}: {name} must be finite, got {value}")
+    return float(value)
 
 
 def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from invnet.extras import require
 from operators.checks import Shape, per_dimension
+from operators.extras import require
 
 __all__ = ["sample_image", "sample_names"]
 

@@ -7,8 +7,8 @@ import pytest
 import scipy.signal
 import torch
 
-from invnet.extras import require
 from invnet.metrics import psnr, ssim
+from operators.extras import require
 
 
 def pair(*shape, dtype=torch.float64):

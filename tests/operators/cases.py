@@ -8,7 +8,7 @@ import torch
 
 import operators
 from operators import Diagonal, FiniteDifference, Identity, LinearOperator, Mask, RealToComplex, Subsample, Zero
-from operators.core import Batched
+from operators.batched import Batched
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -33,6 +33,10 @@ def build(make):
 
 def mask(*shape):
     return torch.rand(*shape, generator=GENERATOR) > 0.4
+
+
+def points(shape, *samples):
+    return (torch.rand(*samples, len(shape), generator=GENERATOR, dtype=torch.float64) - 0.5) * torch.tensor(shape)
 
 
 def learnable(tensor):
@@ -116,6 +120,45 @@ CASES = {
         lambda: operators.FourierTransform((4, 3), norm="backward"),
         lambda: operators.FourierTransform((4, 5)) @ RealToComplex((4, 5)),
     ],
+    "NUFFT": [
+        lambda: operators.NUFFT(points((7,), 12), 7, tolerance=1e-12),
+        lambda: operators.NUFFT(points((6, 5), 4, 9), (6, 5), tolerance=1e-12),
+        lambda: operators.NUFFT(points((3, 4, 2), 30), (3, 4, 2), tolerance=1e-12, norm="backward"),
+        lambda: operators.NUFFT(learnable(points((6, 5), 20)), (6, 5), tolerance=1e-12),
+        lambda: operators.NUFFT(points((6, 5), 40), (6, 5), tolerance=1e-12) @ RealToComplex((6, 5)),
+    ],
+    "Toeplitz": [
+        lambda: operators.Toeplitz(real(9)),
+        lambda: operators.Toeplitz(complex_(5, 7)),
+        lambda: operators.Toeplitz(learnable(complex_(5, 3))),
+        lambda: operators.Toeplitz(learnable(real(3, 3, 5)), hermitian=True),
+        lambda: operators.NUFFT(points((6, 5), 40), (6, 5)).gram,
+    ],
+    "CartesianMRI": [
+        lambda: operators.CartesianMRI(mask(5, 6)),
+        lambda: operators.CartesianMRI(mask(6), complex_(3, 5, 6)),
+        lambda: operators.CartesianMRI(mask(6), in_shape=(4, 6)),
+        lambda: operators.CartesianMRI(real(4, 6), complex_(2, 3, 4, 6)),
+        lambda: operators.CartesianMRI(mask(3, 4, 2), complex_(2, 3, 4, 2).to(torch.complex64)),
+        lambda: operators.CartesianMRI(learnable(real(5, 6)), learnable(complex_(2, 5, 6))),
+        lambda: operators.CartesianMRI(learnable(real(6)), in_shape=(4, 6)),
+        lambda: operators.CartesianMRI(2 * torch.ones(4, 6)),
+        lambda: operators.CartesianMRI(mask(6), complex_(3, 5, 6)).gram,
+        lambda: operators.CartesianMRI(mask(4, 6)) @ RealToComplex((4, 6)),
+    ],
+    "NonCartesianMRI": [
+        lambda: operators.NonCartesianMRI(points((5, 6), 20), (5, 6), tolerance=1e-12),
+        lambda: operators.NonCartesianMRI(points((5, 6), 4, 5), (5, 6), complex_(2, 5, 6), tolerance=1e-12),
+        lambda: operators.NonCartesianMRI(points((5, 6), 20), (5, 6), complex_(2, 2, 5, 6), tolerance=1e-12),
+        lambda: operators.NonCartesianMRI(
+            learnable(points((5, 6), 9)), (5, 6), learnable(complex_(2, 5, 6)), tolerance=1e-12
+        ),
+    ],
+    "SensitivityMaps": [
+        lambda: operators.mri.SensitivityMaps(complex_(3, 4, 5)),
+        lambda: operators.mri.SensitivityMaps(real(3, 5)),
+        lambda: operators.mri.SensitivityMaps(learnable(complex_(2, 3, 4)), dims=1),
+    ],
     "AveragePool": [
         lambda: operators.AveragePool(6, 2),
         lambda: operators.AveragePool((4, 6), (2, 3)),
@@ -148,6 +191,23 @@ CASES = {
     "BayerMosaic": [
         lambda: operators.BayerMosaic((3, 4, 6)),
         lambda: operators.BayerMosaic((3, 5, 3), pattern="GBRG"),
+    ],
+    "ParallelBeam": [
+        lambda: operators.ParallelBeam((9, 7), torch.linspace(0, 3, 5)),
+        lambda: operators.ParallelBeam((40, 34), torch.linspace(-4, 2, 6), detectors=64, pixel_size=(0.8, 1.1)),
+        lambda: operators.ParallelBeam((6, 8), learnable(torch.linspace(0.1, 3, 4).double()), detector_spacing=0.4),
+        lambda: operators.ParallelBeam((5, 5), [0.3], detector_offset=learnable(real(1)), center=learnable(real(2))),
+        lambda: operators.ParallelBeam((5, 5), torch.linspace(0, 3, 6)).subset([1, 4]),
+        lambda: operators.ParallelBeam((9, 8), torch.linspace(0, 3, 5), model="fourier", tolerance=1e-13),
+        lambda: operators.ParallelBeam((6, 8), torch.linspace(0, 3, 4), 7, model="fourier", tolerance=1e-13),
+    ],
+    "FanBeam": [
+        lambda: operators.FanBeam((9, 7), torch.linspace(0, 6, 5), 16, 20.0, 10.0),
+        lambda: operators.FanBeam((7, 9), torch.linspace(0, 6, 5), 16, 9.0, 0.0, "curved", pixel_size=(0.7, 1.1)),
+        lambda: operators.FanBeam(
+            (5, 6), learnable(torch.linspace(0, 6, 3).double()), 9, 12.0, learnable(real(1)[0].abs())
+        ),
+        lambda: operators.FanBeam((5, 6), [0.2, 1.4], 12, 12.0, 2.0, "curved", detector_offset=learnable(real(2))),
     ],
     "Wavelet": [
         lambda: operators.Wavelet(8, "haar"),
