@@ -45,13 +45,16 @@ def reconstructions(kspace):
     maps = mri.espirit_maps(kspace)
     print(f"{'ESPIRiT sensitivities':28}{time.perf_counter() - start:9.2f} s")
     A = operators.CartesianMRI(mask, maps)
-    # The noise from where there is no image: with the maps, in the units of one coil's data.
-    physics = invnet.Physics(A, noise=invnet.noise.Gaussian(noise_level(kspace)))
+    sigma = noise_level(kspace)
+    physics = invnet.Physics(A, noise=invnet.noise.Gaussian(sigma))
+    # The priors' strengths are for images with values of about one: others are brought there.
+    scale = A.direct_inverse(kspace).abs().max().item()
+    wavelet, variation = invnet.priors.Wavelet("db4", level=4), invnet.priors.TotalVariation()
     methods = {
         "Zero-filled": lambda: A.direct_inverse(kspace),
         "CG-SENSE": lambda: operators.solve.lstsq(A, kspace, damping=0.01, tol=1e-3),
-        "L1-wavelet": lambda: invnet.MAP(invnet.priors.Wavelet("db4", level=4), 100.0, max_iter=300)(kspace, physics),
-        "Total variation": lambda: invnet.MAP(invnet.priors.TotalVariation(), 100.0, max_iter=300)(kspace, physics),
+        "L1-wavelet": lambda: invnet.MAP(wavelet, 40 / scale, solver="fista", tol=2e-4)(kspace, physics),
+        "Total variation": lambda: invnet.MAP(variation, 40 / scale, tol=5e-4)(kspace, physics),
     }
     images = {}
     for name, method in methods.items():
@@ -62,11 +65,11 @@ def reconstructions(kspace):
 
 
 def noise_level(kspace):
-    """The standard deviation of the noise, from the samples at the rim of k-space, where there is least signal."""
+    """The standard deviation of the noise's real part, from the rim of k-space, where there is least signal."""
     axes = [torch.linspace(-1, 1, n) for n in kspace.shape[-2:]]
     samples = kspace.abs()
     rim = (axes[0][:, None] ** 2 + axes[1] ** 2 > 0.8) & (samples > 0).all(0)
-    # Of complex noise the median of the magnitude is sigma sqrt(2 log 2), with sigma of the real part.
+    # The median of the noise's magnitude is sigma sqrt(2 log 2).
     return samples[:, rim].median().item() / (2 * np.log(2)) ** 0.5
 
 
