@@ -1,10 +1,11 @@
 """Reconstructions of multi-coil k-space beside sigpy's.
 
 Run with ``python tests/benchmarks/bench_mri_reconstruction.py [kspace.npy]``. CG-SENSE of simulated data, 8 coils of
-320 x 320 pixels and a mask of lines. With a file of k-space, ``(coils, H, W)`` with zeros where nothing was sampled, also
-of that: CG-SENSE, L1-wavelet and total variation, each with the value that it reaches of our objective,
-``|A x - y|^2 / 2 + lambda R(x)``. (That of sigpy's apps differs: its wavelet prior also counts the coarse coefficients, and
-its differences go round the borders.) On a machine that does other work, ``OMP_NUM_THREADS=1`` makes the ratios steady.
+320 x 320 pixels and a mask of lines. With a file of k-space, ``(coils, H, W)`` with zeros where nothing was sampled,
+also of that: CG-SENSE, L1-wavelet and total variation, each with the value that it reaches of our objective,
+``|A x - y|^2 / 2 + lambda R(x)``. (That of sigpy's apps differs: its wavelet prior also counts the coarse coefficients,
+and its differences go round the borders.) On a machine that does other work, ``OMP_NUM_THREADS=1`` makes the ratios
+steady.
 """
 
 import sys
