@@ -17,9 +17,10 @@ from operators import mri
 
 
 def simulated(generator, coils=8, size=256):
-    """K-space of coils around an image, with noise."""
-    image = invnet.data.sample_image("cat", size=size) + 0j
+    """K-space of coils around an object that is smaller than the field of view, with noise."""
     axis = torch.linspace(-1, 1, size)
+    inside = axis[:, None] ** 2 + axis**2 < 0.75
+    image = inside * invnet.data.sample_image("cat", size=size) + 0j
     angles = 2 * torch.pi * torch.arange(coils) / coils
     rows, columns = 1.3 * angles.sin()[:, None, None], 1.3 * angles.cos()[:, None, None]
     distance = (axis[:, None] - rows) ** 2 + (axis - columns) ** 2
