@@ -58,7 +58,7 @@ class ParallelBeam(PlanarBeam):
     Notes
     -----
     The value is the integral in the user's unit of length of the image, interpolated linearly along rows or columns,
-    whichever the ray crosses fewer of. Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients
+    whichever the ray crosses more of. Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients
     reach them, of first order.
 
     `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter; the angles may be in any order and unevenly
