@@ -42,7 +42,7 @@ class Beam(LinearOperator):
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
-            self._register(name, check_finite(as_real(value, self.name, name), self.name, name))
+            self._register(name, as_real(value, self.name, name))
         self._geometry = tuple(parts)
 
     def _fix_views(self) -> None:
@@ -55,6 +55,8 @@ class Beam(LinearOperator):
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         # A geometry in 16 bits would be another one, learnable or not: only its device changes.
         def keeping_type(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.is_complex():
+                return torch.view_as_complex(keeping_type(torch.view_as_real(tensor)))
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
@@ -262,7 +264,7 @@ def planar_shape(in_shape: Shape, owner: str) -> tuple[int, int]:
 def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
     """Return one positive number for each of `dims` dimensions."""
     entries = as_real(value, owner, name).detach().reshape(-1).tolist()
-    if len(entries) not in (1, dims) or not all(math.isfinite(n) and n > 0 for n in entries):
+    if len(entries) not in (1, dims) or min(entries) <= 0:
         each = f", or one for each of {dims} dimensions" if dims > 1 else ""
         raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
     return tuple(entries * dims if len(entries) == 1 else entries)
@@ -279,7 +281,6 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
     angles = as_real(angles, owner, "angles")
     if angles.ndim != 1 or not len(angles):
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
-    check_finite(angles, owner, "angles")
     largest = float(angles.detach().abs().max())
     if largest > 4 * math.pi:
         warnings.warn(
@@ -291,15 +292,15 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
 
 
 def as_real(value: Number | Sequence[float], owner: str, name: str) -> torch.Tensor:
-    """Return numbers as a tensor in double precision (a parameter as it is)."""
-    if np.iscomplexobj(value.detach() if isinstance(value, torch.Tensor) else value):
+    """Return finite numbers as a tensor in double precision (a parameter as it is)."""
+    if value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value):
         raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")
-    if isinstance(value, torch.nn.Parameter):
-        return value
-    try:
-        return torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    if not isinstance(value, torch.nn.Parameter):
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    return check_finite(value, owner, name)
 
 
 def unit_vectors(angles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
