@@ -14,7 +14,7 @@ import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
-from operators.ct.project import backproject, project, rays
+from operators.ct.project import backproject, project, rays, takes_16_bits
 from operators.ct.rays import courses
 from operators.fourier import on_real_and_imaginary
 from operators.linear_pair import Fixed
@@ -108,11 +108,13 @@ class Beam(LinearOperator):
         part._geometry_changed()
         return part
 
-    def _real(self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int) -> torch.Tensor:
-        """Apply a function of real images ``(B, *shape)`` in 32 or 64 bits to any batch of any type."""
+    def _real(
+        self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int, narrow: bool = False
+    ) -> torch.Tensor:
+        """Apply a function of real images ``(B, *shape)`` in 32 or 64 bits, or if `narrow` in 16, to any batch."""
         if x.is_complex():
             return on_real_and_imaginary(lambda parts: self._real(function, parts, dims), x)
-        precise = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        precise = x.float() if x.dtype in (torch.float16, torch.bfloat16) and not narrow else x
         batch = x.shape[: x.ndim - dims]
         result = function(precise.reshape(math.prod(batch), *x.shape[x.ndim - dims :]))
         return result.reshape(*batch, *result.shape[1:]).to(x.dtype)
@@ -169,11 +171,11 @@ class PlanarBeam(Beam):
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        return self._real(lambda images: project(images, *geometry), x, 2)
+        return self._real(lambda images: project(images, *geometry), x, 2, takes_16_bits(x.device))
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2)
+        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2, takes_16_bits(y.device))
 
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """The geometry, and if it is learnable the courses of its rays."""
