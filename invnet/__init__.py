@@ -1,17 +1,35 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, metrics, noise, plot, priors, sensor
+from invnet import data, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
-from invnet.reconstruct import MAP, DirectInverse, Info, Reconstructor
+from invnet.reconstruct import (
+    MAP,
+    RED,
+    DeepImagePrior,
+    DirectInverse,
+    Info,
+    LearnedPrimalDual,
+    PlugAndPlay,
+    PostProcess,
+    Reconstructor,
+    Unrolled,
+)
 
 __all__ = [
     "MAP",
+    "RED",
+    "DeepImagePrior",
     "DirectInverse",
     "Info",
+    "LearnedPrimalDual",
     "Physics",
+    "PlugAndPlay",
+    "PostProcess",
     "Reconstructor",
+    "Unrolled",
     "data",
     "metrics",
+    "nets",
     "noise",
     "plot",
     "priors",

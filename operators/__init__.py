@@ -1,10 +1,13 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
 from operators import mri
+from operators.algebra import normalize
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
-from operators.core import LinearOperator, normalize
+from operators.core import LinearOperator
+from operators.ct.fan import FanBeam
+from operators.ct.parallel import ParallelBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
@@ -25,6 +28,7 @@ __all__ = [
     "Convolution",
     "Diagonal",
     "Downsample",
+    "FanBeam",
     "FiniteDifference",
     "FourierTransform",
     "Grayscale",
@@ -33,6 +37,7 @@ __all__ = [
     "Mask",
     "Matrix",
     "NonCartesianMRI",
+    "ParallelBeam",
     "RealToComplex",
     "Subsample",
     "Toeplitz",

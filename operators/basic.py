@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import torch
 
+from operators.algebra import Adjoint, identity_multiple
 from operators.checks import Shape, as_shape, check_finite, per_dimension
-from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple
+from operators.core import LinearOperator
+from operators.scalars import Scalar
 from operators.solve import over_batch
 
 __all__ = [

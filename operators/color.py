@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from operators.basic import Identity, Mask
 from operators.checks import Shape, as_shape, check_choice, check_finite
-from operators.core import LinearOperator, Scalar
+from operators.core import LinearOperator
+from operators.scalars import Scalar
 from operators.solve import over_batch
 
 __all__ = ["BayerMosaic", "ChannelMix", "Grayscale"]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from operators.core import LinearOperator, Scalar, identity_multiple, is_complex
+from operators.algebra import identity_multiple
+from operators.core import LinearOperator
 from operators.fourier import fft, inverse_fft
+from operators.scalars import Scalar, is_complex
 from operators.solve import over_batch
 
 __all__ = ["CosineDiagonal"]

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from operators.algebra import Adjoint, identity_multiple
 from operators.checks import Shape, check_finite
-from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple, is_complex
+from operators.core import LinearOperator
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place, squared_magnitude, trailing_dims
+from operators.scalars import Scalar, is_complex
 from operators.solve import over_batch
 
 __all__ = ["FourierMultiplier"]

@@ -7,7 +7,8 @@ import math
 import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_tensor
-from operators.core import LinearOperator, Scalar
+from operators.core import LinearOperator
+from operators.scalars import Scalar
 from operators.sparse import SparsePattern, conjugate, sparse_product
 
 __all__ = ["Matrix"]

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import torch
 
+from operators.algebra import Adjoint, identity_multiple
 from operators.checks import check_finite
-from operators.core import Adjoint, LinearOperator, Scalar, identity_multiple, is_complex
+from operators.core import LinearOperator
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place
 from operators.kernel_cache import KernelCache
 from operators.kernel_spectrum import fast_length, kernel_spectrum
+from operators.scalars import Scalar, is_complex
 
 __all__ = ["Toeplitz"]
 

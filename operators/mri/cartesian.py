@@ -9,13 +9,15 @@ from collections.abc import Sequence
 import torch
 
 from operators import solve
+from operators.algebra import compose
 from operators.basic import Diagonal, Identity
 from operators.checks import Shape, as_shape, check_finite
-from operators.core import LinearOperator, compose, reciprocal
+from operators.core import LinearOperator
 from operators.fourier import fft, inverse_fft, scaled_in_place
 from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_cache import KernelCache
 from operators.mri.maps import SensitivityMaps, check_maps, combined, spread
+from operators.scalars import reciprocal
 
 __all__ = ["CartesianMRI"]
 

@@ -6,9 +6,10 @@ import torch
 
 from operators.basic import Diagonal
 from operators.checks import check_finite
-from operators.core import LinearOperator, reciprocal
+from operators.core import LinearOperator
 from operators.fourier import squared_magnitude
 from operators.kernel_cache import KernelCache
+from operators.scalars import reciprocal
 
 __all__ = ["SensitivityMaps"]
 

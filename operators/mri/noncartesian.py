@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from operators.algebra import Compose
 from operators.basic import Identity
+from operators.batched import Batched
 from operators.checks import Shape
-from operators.core import Batched, Compose, LinearOperator
+from operators.core import LinearOperator
 from operators.mri.maps import SensitivityMaps
 from operators.nufft import NUFFT, check_points
 

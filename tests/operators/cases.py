@@ -8,7 +8,7 @@ import torch
 
 import operators
 from operators import Diagonal, FiniteDifference, Identity, LinearOperator, Mask, RealToComplex, Subsample, Zero
-from operators.core import Batched
+from operators.batched import Batched
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -191,6 +191,23 @@ CASES = {
     "BayerMosaic": [
         lambda: operators.BayerMosaic((3, 4, 6)),
         lambda: operators.BayerMosaic((3, 5, 3), pattern="GBRG"),
+    ],
+    "ParallelBeam": [
+        lambda: operators.ParallelBeam((9, 7), torch.linspace(0, 3, 5)),
+        lambda: operators.ParallelBeam((40, 34), torch.linspace(-4, 2, 6), detectors=64, pixel_size=(0.8, 1.1)),
+        lambda: operators.ParallelBeam((6, 8), learnable(torch.linspace(0.1, 3, 4).double()), detector_spacing=0.4),
+        lambda: operators.ParallelBeam((5, 5), [0.3], detector_offset=learnable(real(1)), center=learnable(real(2))),
+        lambda: operators.ParallelBeam((5, 5), torch.linspace(0, 3, 6)).subset([1, 4]),
+        lambda: operators.ParallelBeam((9, 8), torch.linspace(0, 3, 5), model="fourier", tolerance=1e-13),
+        lambda: operators.ParallelBeam((6, 8), torch.linspace(0, 3, 4), 7, model="fourier", tolerance=1e-13),
+    ],
+    "FanBeam": [
+        lambda: operators.FanBeam((9, 7), torch.linspace(0, 6, 5), 16, 20.0, 10.0),
+        lambda: operators.FanBeam((7, 9), torch.linspace(0, 6, 5), 16, 9.0, 0.0, "curved", pixel_size=(0.7, 1.1)),
+        lambda: operators.FanBeam(
+            (5, 6), learnable(torch.linspace(0, 6, 3).double()), 9, 12.0, learnable(real(1)[0].abs())
+        ),
+        lambda: operators.FanBeam((5, 6), [0.2, 1.4], 12, 12.0, 2.0, "curved", detector_offset=learnable(real(2))),
     ],
     "Wavelet": [
         lambda: operators.Wavelet(8, "haar"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from operators import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
-from operators.core import Adjoint
+from operators.algebra import Adjoint
 
 generator = torch.Generator().manual_seed(0)
 

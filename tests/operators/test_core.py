@@ -24,23 +24,7 @@ from operators import (
     normalize,
     vstack,
 )
-
-
-class Plain(LinearOperator):
-    """A matrix as an operator that keeps its structure to itself."""
-
-    def __init__(self, matrix):
-        super().__init__(matrix.shape[1], matrix.shape[0])
-        self._register("matrix", matrix)
-
-    def _forward(self, x):
-        dtype = torch.promote_types(x.dtype, self.matrix.dtype)
-        return (self.matrix.to(dtype) @ x.to(dtype)[..., None])[..., 0]
-
-
-def random(*shape, dtype=torch.float64, seed=0):
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
-
+from tests.operators.plain import Plain, random
 
 A, B, C = Plain(random(3, 4)), Plain(random(3, 4, seed=1)), Plain(random(4, 5, seed=2))
 Z = Plain(random(4, 3, dtype=torch.complex128, seed=3))
@@ -75,6 +59,14 @@ Z = Plain(random(4, 3, dtype=torch.complex128, seed=3))
 def test_the_algebra_is_that_of_matrices(operator, matrix):
     torch.testing.assert_close(operator.to_matrix(), matrix)
     torch.testing.assert_close(operator.H.to_matrix(), matrix.T)
+
+
+def test_pythons_sum_adds_operators():
+    torch.testing.assert_close(sum([A, B, A]).to_matrix(), 2 * A.matrix + B.matrix)
+    assert sum([A]) is A
+    for term in (1, 0.0):
+        with pytest.raises(TypeError, match="unsupported operand"):
+            term + A
 
 
 def test_complex_scalars_and_adjoints():
@@ -229,6 +221,25 @@ def test_a_normalized_learnable_operator_trains_and_copies():
         operator(torch.ones(2)).sum().backward()
         torch.testing.assert_close(weights.grad, torch.full((2,), 0.25))
     torch.testing.assert_close(copy.deepcopy(operator)(torch.ones(2)), torch.tensor([0.25, 1.0]))
+
+
+def test_a_gram_of_a_learnable_operator_copies():
+    weights = torch.nn.Parameter(torch.tensor([1.0, 4.0]))
+    gram = Diagonal(weights).gram
+    other = copy.deepcopy(gram)
+    torch.testing.assert_close(other(torch.ones(2)), torch.tensor([1.0, 16.0]))
+    assert not any(tensor.requires_grad for tensor in other.buffers())
+    model = torch.nn.ModuleList([Diagonal(weights), gram, Matrix(weights[None]).gram, vstack([gram, gram])])
+    for operator in copy.deepcopy(model):
+        operator(torch.ones(2)).sum().backward() if operator._parameters else operator(torch.ones(2))
+    assert weights.grad is None
+
+
+def test_copies_share_what_the_originals_share():
+    D = Diagonal(torch.nn.Parameter(torch.tensor([1.0, 4.0])))
+    pair = copy.deepcopy(vstack([D, D @ D]))
+    assert len(list(pair.parameters())) == 1
+    assert pair.blocks[0] is pair.blocks[1].inner
 
 
 def test_expressions_follow_a_parameter_that_changes():

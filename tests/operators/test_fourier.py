@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from operators import FourierTransform, Identity, Mask, RealToComplex
-from operators.core import Scaled
+from operators.algebra import Scaled
 from operators.fourier import fft, inverse_fft
 from operators.fourier_multiplier import FourierMultiplier
 from operators.testing import adjoint_error

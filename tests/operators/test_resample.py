@@ -13,7 +13,7 @@ from scipy import ndimage, signal
 from torch.nn import functional
 
 from operators import AveragePool, Downsample, Upsample
-from operators.core import Gram
+from operators.algebra import Gram
 from operators.cosine import CosineDiagonal
 
 SET5 = Path(__file__).parents[3] / "shared" / "data" / "set5"

@@ -7,24 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import NUFFT, Diagonal, LinearOperator, Mask, RealToComplex, from_function
+from operators import NUFFT, Diagonal, Mask, Matrix, RealToComplex, from_function
 from operators.solve import ConvergenceWarning, cg, lsqr, lstsq, norm
-
-
-class Dense(LinearOperator):
-    """A matrix as an operator that keeps its structure to itself."""
-
-    def __init__(self, matrix):
-        super().__init__(matrix.shape[1], matrix.shape[0])
-        self._register("matrix", matrix)
-
-    def _forward(self, x):
-        dtype = torch.promote_types(x.dtype, self.matrix.dtype)
-        return (self.matrix.to(dtype) @ x.to(dtype)[..., None])[..., 0]
-
-
-def random(*shape, dtype=torch.float64, seed=0):
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(seed))
+from tests.operators.plain import Plain, random
 
 
 def spd(n, dtype=torch.float64, seed=0):
@@ -40,7 +25,7 @@ DTYPES = [torch.float32, torch.float64, torch.complex64, torch.complex128]
 def test_cg_solves_the_system(dtype, batch):
     matrix = spd(8, dtype)
     b = random(*batch, 8, dtype=dtype, seed=1)
-    x, info = cg(Dense(matrix), b, shift=0.3, return_info=True)
+    x, info = cg(Plain(matrix), b, shift=0.3, return_info=True)
     expected = torch.linalg.solve(matrix + 0.3 * torch.eye(8, dtype=dtype), b[..., None])[..., 0]
     assert x.dtype == dtype
     torch.testing.assert_close(x, expected, rtol=1e-4, atol=1e-4 if dtype in DTYPES[::2] else 1e-9)
@@ -50,7 +35,7 @@ def test_cg_solves_the_system(dtype, batch):
 
 def test_cg_agrees_with_scipy_step_by_step():
     matrix, b = spd(12), random(12, seed=1)
-    x, info = cg(Dense(matrix), b, max_iter=5, tol=0.0, return_info=True)
+    x, info = cg(Plain(matrix), b, max_iter=5, tol=0.0, return_info=True)
     expected, code = scipy.sparse.linalg.cg(matrix.numpy(), b.numpy(), rtol=0.0, maxiter=5)
     assert code == 5
     assert int(info.iterations) == 5
@@ -62,7 +47,7 @@ def test_cg_agrees_with_scipy_step_by_step():
 def test_lsqr_is_numpys_minimum_norm_least_squares(dtype, rows, columns):
     matrix = random(rows, columns, dtype=dtype)
     y = random(4, rows, dtype=dtype, seed=1)
-    x = lsqr(Dense(matrix), y)
+    x = lsqr(Plain(matrix), y)
     expected = np.linalg.lstsq(matrix.numpy(), y.numpy().T, rcond=None)[0].T
     np.testing.assert_allclose(x.numpy(), expected, atol=1e-3 if dtype in DTYPES[::2] else 1e-8)
 
@@ -71,7 +56,7 @@ def test_lsqr_of_a_rank_deficient_matrix():
     matrix = random(7, 3) @ random(3, 5, seed=1)
     y = random(7, seed=2)
     expected = np.linalg.lstsq(matrix.numpy(), y.numpy(), rcond=1e-10)[0]
-    np.testing.assert_allclose(lsqr(Dense(matrix), y, tol=1e-10).numpy(), expected, atol=1e-8)
+    np.testing.assert_allclose(lsqr(Plain(matrix), y, tol=1e-10).numpy(), expected, atol=1e-8)
 
 
 @settings(deadline=None, max_examples=25, derandomize=True)
@@ -79,12 +64,12 @@ def test_lsqr_of_a_rank_deficient_matrix():
 def test_damped_lsqr_agrees_with_scipy(rows, columns, damping, seed):
     matrix, y = random(rows, columns, seed=seed), random(rows, seed=seed + 1)
     expected = scipy.sparse.linalg.lsqr(matrix.numpy(), y.numpy(), damp=damping**0.5, atol=1e-14, btol=1e-14)[0]
-    np.testing.assert_allclose(lsqr(Dense(matrix), y, damping=damping).numpy(), expected, atol=1e-7)
+    np.testing.assert_allclose(lsqr(Plain(matrix), y, damping=damping).numpy(), expected, atol=1e-7)
 
 
 def test_lstsq_takes_every_route_to_the_same_solution():
     matrix, y = random(9, 5), random(2, 9, seed=1)
-    A = Dense(matrix)
+    A = Plain(matrix)
     expected = torch.linalg.solve(matrix.T @ matrix + 0.2 * torch.eye(5), (y @ matrix)[..., None].double())[..., 0]
     diagonal = 1 / (matrix.square().sum(0) + 0.2)
     torch.testing.assert_close(lstsq(A, y, damping=0.2), expected)
@@ -102,7 +87,7 @@ def test_lstsq_uses_closed_forms():
 def test_each_sample_stops_for_itself(solver):
     easy, hard = random(10), random(10, seed=1)
     values = torch.logspace(0, 4, 10, dtype=torch.float64)
-    A, start = Dense(torch.diag(values)), torch.zeros(10, dtype=torch.float64)
+    A, start = Plain(torch.diag(values)), torch.zeros(10, dtype=torch.float64)
     start[0] = 1
     b = torch.stack([start, easy, hard])
     x, info = solver(A, b, return_info=True)
@@ -113,14 +98,14 @@ def test_each_sample_stops_for_itself(solver):
 
 def test_zero_gives_zero():
     zero = torch.zeros(2, 4)
-    assert torch.equal(cg(Dense(spd(4, torch.float32)), zero), zero)
-    assert torch.equal(lsqr(Dense(spd(4, torch.float32)), zero), zero)
+    assert torch.equal(cg(Plain(spd(4, torch.float32)), zero), zero)
+    assert torch.equal(lsqr(Plain(spd(4, torch.float32)), zero), zero)
 
 
 def test_a_preconditioner_saves_iterations():
     values = torch.logspace(0, 5, 50, dtype=torch.float64)
     matrix, b = torch.diag(values) + 0.01 * spd(50), random(50, seed=1)
-    A = Dense(matrix)
+    A = Plain(matrix)
     plain, info = cg(A, b, max_iter=5000, return_info=True)
     better, info_better = cg(A, b, preconditioner=lambda r: r / values, return_info=True)
     torch.testing.assert_close(plain, better, rtol=1e-5, atol=1e-9)
@@ -131,7 +116,7 @@ def test_a_preconditioner_saves_iterations():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
 def test_gradients_of_cg(dtype):
     def solve(root, b, shift):
-        A = Dense(root)
+        A = Plain(root)
         return cg(A.H @ A, b, shift=shift)
 
     root = random(4, 4, dtype=dtype).requires_grad_()
@@ -146,7 +131,7 @@ def test_gradients_of_cg(dtype):
 @pytest.mark.parametrize(("rows", "columns"), [(6, 3), (3, 5)])
 def test_gradients_of_lstsq(dtype, damping, rows, columns):
     def solve(matrix, y, d):
-        return lstsq(Dense(matrix), y, damping=d)
+        return lstsq(Plain(matrix), y, damping=d)
 
     matrix, y = random(rows, columns, dtype=dtype).requires_grad_(), random(2, rows, dtype=dtype, seed=1)
     d = torch.tensor(damping, dtype=torch.float64, requires_grad=damping > 0)
@@ -168,7 +153,7 @@ def test_gradients_of_closed_forms():
 
 
 def test_gradient_reaches_a_learnable_parameter():
-    A = Dense(torch.nn.Parameter(random(5, 3)))
+    A = Plain(torch.nn.Parameter(random(5, 3)))
     lstsq(A, random(5, seed=1), damping=0.1).square().sum().backward()
     assert A.matrix.grad is not None
     assert float(A.matrix.grad.norm()) > 0
@@ -179,13 +164,13 @@ def test_gradient_reaches_a_learnable_parameter():
 def test_norm_is_the_largest_singular_value(dtype, shape):
     matrix = random(*shape, dtype=dtype)
     expected = torch.linalg.matrix_norm(matrix.to(torch.complex128), 2).item()
-    assert norm(Dense(matrix)).item() == pytest.approx(expected, rel=1e-6)
+    assert norm(Plain(matrix)).item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_norm_of_a_cluster_and_of_multiples():
     values = torch.cat([torch.ones(20), 1 - torch.linspace(0, 1e-3, 80)]).double()
     basis, _ = torch.linalg.qr(random(100, 100))
-    assert norm(Dense(basis * values @ basis.T)).item() == pytest.approx(1.0, rel=1e-6)
+    assert norm(Plain(basis * values @ basis.T)).item() == pytest.approx(1.0, rel=1e-6)
 
 
 @pytest.mark.parametrize("gap", [1e-2, 1e-3, 1e-4, 1e-5, 1e-6])
@@ -193,12 +178,12 @@ def test_norm_tells_two_close_singular_values_apart(gap):
     # Lanczos' largest Ritz value lies between the two until it has told them apart, far from all others.
     values = torch.cat([torch.tensor([1.0, 1 - gap]), torch.linspace(0, 0.5, 40)]).double()
     for seed in range(5):
-        assert norm(Dense(torch.diag(values)), seed=seed).item() == pytest.approx(1.0, rel=1e-6)
+        assert norm(Plain(torch.diag(values)), seed=seed).item() == pytest.approx(1.0, rel=1e-6)
 
 
 def test_norm_of_zero_and_of_a_real_linear_operator():
-    assert norm(Dense(torch.zeros(3, 4))).item() == 0
-    A = Dense(random(4, 4, dtype=torch.complex128)) @ RealToComplex(4)
+    assert norm(Plain(torch.zeros(3, 4))).item() == 0
+    A = Plain(random(4, 4, dtype=torch.complex128)) @ RealToComplex(4)
     real = torch.cat([A.to_matrix().real, A.to_matrix().imag])
     assert norm(A).item() == pytest.approx(torch.linalg.matrix_norm(real, 2).item(), rel=1e-6)
 
@@ -206,27 +191,36 @@ def test_norm_of_zero_and_of_a_real_linear_operator():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
 def test_gradient_of_the_norm(dtype):
     matrix = random(6, 4, dtype=dtype).requires_grad_()
-    assert torch.autograd.gradcheck(lambda m: norm(Dense(m), tol=1e-12), (matrix,), rtol=1e-4)
+    assert torch.autograd.gradcheck(lambda m: norm(Plain(m), tol=1e-12), (matrix,), rtol=1e-4)
+
+
+def test_the_norm_refuses_a_second_derivative_and_is_the_same_with_and_without_gradients():
+    matrix = random(4, 3).requires_grad_()
+    value = norm(Plain(matrix))
+    (first,) = torch.autograd.grad(value.square(), matrix, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+    assert torch.equal(value.detach(), norm(Plain(matrix.detach())))
 
 
 def test_norm_says_when_it_is_not_there():
-    with pytest.warns(ConvergenceWarning, match=r"norm: Dense: not within .* lower bound"):
-        norm(Dense(torch.diag(torch.linspace(0, 1, 400))), max_iter=5)
+    with pytest.warns(ConvergenceWarning, match=r"norm: Plain: not within .* lower bound"):
+        norm(Plain(torch.diag(torch.linspace(0, 1, 400))), max_iter=5)
 
 
 def test_not_converged_warns_and_names_the_numbers():
-    A, b = Dense(spd(20)), random(20)
-    with pytest.warns(ConvergenceWarning, match=r"cg: Dense: 1 of 1 samples .* after 2 iterations"):
+    A, b = Plain(spd(20)), random(20)
+    with pytest.warns(ConvergenceWarning, match=r"cg: Plain: 1 of 1 samples .* after 2 iterations"):
         cg(A, b, max_iter=2)
-    with pytest.warns(ConvergenceWarning, match=r"lsqr: Dense: 1 of 1 samples"):
+    with pytest.warns(ConvergenceWarning, match=r"lsqr: Plain: 1 of 1 samples"):
         lsqr(A, b, max_iter=2)
     assert not bool(cg(A, b, max_iter=2, return_info=True)[1].converged)
 
 
 @pytest.mark.parametrize("solver", [cg, lsqr, lstsq])
 def test_bad_input(solver):
-    A, b = Dense(spd(3)), random(3)
-    with pytest.raises(ValueError, match=r"\(Dense\).*1 NaN"):
+    A, b = Plain(spd(3)), random(3)
+    with pytest.raises(ValueError, match=r"\(Plain\).*1 NaN"):
         solver(A, torch.tensor([1.0, float("nan"), 0.0]))
     with pytest.raises(ValueError, match=r"\(\.\.\., 3\), got \(4,\)"):
         solver(A, random(4))
@@ -241,7 +235,7 @@ def test_bad_input(solver):
 
 def test_cg_says_that_an_operator_is_indefinite():
     with pytest.raises(ValueError, match="not positive semidefinite"):
-        cg(Dense(torch.diag(torch.tensor([1.0, -2.0]))), torch.tensor([0.1, 1.0]))
+        cg(Plain(torch.diag(torch.tensor([1.0, -2.0]))), torch.tensor([0.1, 1.0]))
 
 
 def test_a_result_that_is_not_finite_raises():
@@ -267,3 +261,103 @@ def test_lstsq_by_a_fast_gram():
     y = torch.randn(12, dtype=torch.complex128, generator=generator)
     matrix = A.to_matrix(torch.complex128)
     torch.testing.assert_close(lstsq(A, y), torch.linalg.pinv(matrix) @ y, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("solver", [cg, lsqr, lstsq])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_16_bit_numbers_are_solved_for_in_32_bits(solver, dtype):
+    # The squares of these numbers, and 1e-6 of them, are beyond float16.
+    A, b = Plain(spd(8, torch.float32).to(dtype)), (300 * random(2, 8, dtype=torch.float32)).to(dtype)
+    x = solver(A, b)
+    expected = torch.linalg.solve(A.matrix.double(), b.double()[..., None])[..., 0]
+    assert x.dtype == dtype
+    torch.testing.assert_close(x.double(), expected, rtol=2 * torch.finfo(dtype).eps, atol=1e-2)
+
+
+@pytest.mark.parametrize("solver", [cg, lsqr, lstsq])
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+def test_very_small_and_large_right_hand_sides(solver, factor):
+    A, b = Plain(spd(6, torch.float32)), random(2, 6, dtype=torch.float32)
+    torch.testing.assert_close(solver(A, factor * b) / factor, solver(A, b), rtol=1e-4, atol=1e-4)
+
+
+def test_the_damping_is_not_rounded_to_the_precision_of_the_data():
+    matrix, y = random(6, 4), random(6, dtype=torch.float32, seed=1)
+    expected = torch.linalg.solve(matrix.T @ matrix + 0.1 * torch.eye(4, dtype=matrix.dtype), matrix.T @ y.double())
+    for solution in (lsqr(Plain(matrix), y, damping=0.1), lstsq(Plain(matrix), y, damping=0.1)):
+        torch.testing.assert_close(solution, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_gradients_where_some_samples_are_damped_and_the_rank_is_not_full():
+    damping = torch.tensor([0.0, 0.3], dtype=torch.float64)
+
+    def solve(left, right, y):
+        return lsqr(Plain(left @ right), y, damping=damping)
+
+    inputs = [random(5, 2), random(2, 4, seed=1), random(2, 5, seed=2)]
+    inputs = [tensor.requires_grad_() for tensor in inputs]
+    assert torch.autograd.gradcheck(solve, inputs)
+    assert torch.autograd.gradgradcheck(solve, inputs)
+
+
+@pytest.mark.parametrize("solver", [cg, lsqr, lstsq])
+def test_gradients_of_an_empty_batch(solver):
+    A, b = Plain(torch.nn.Parameter(spd(3))), torch.zeros(0, 3, dtype=torch.float64, requires_grad=True)
+    solver(A, b).sum().backward()
+    assert b.grad.shape == (0, 3)
+    assert torch.equal(A.matrix.grad, torch.zeros(3, 3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("solver", [cg, lsqr, lstsq])
+def test_function_transforms_differentiate_at_the_parameters_that_they_are_given(solver):
+    A, b, other = Plain(torch.nn.Parameter(spd(3))), random(3), spd(3, seed=5)
+
+    def loss(matrix, b):
+        return torch.func.functional_call(_Solve(solver, A), {"A.matrix": matrix}, (b,)).square().sum()
+
+    def expected(matrix, b):
+        return torch.linalg.solve(matrix, b).square().sum()
+
+    got, wanted = (torch.func.grad(f, argnums=(0, 1))(other, b) for f in (loss, expected))
+    # Conjugate gradients take the matrix as Hermitian; its derivative is along any change of it all the same.
+    torch.testing.assert_close(got[0] + got[0].T, wanted[0] + wanted[0].T)
+    torch.testing.assert_close(got[1], wanted[1])
+
+
+class _Solve(torch.nn.Module):
+    def __init__(self, solver, A):
+        super().__init__()
+        self.solver, self.A = solver, A
+
+    def forward(self, b):
+        return self.solver(self.A, b)
+
+
+def test_a_backward_pass_that_does_not_converge_warns():
+    values = torch.logspace(0, 4, 30, dtype=torch.float64)
+    first, b = torch.zeros(30, dtype=torch.float64), random(30)
+    first[0] = 1
+    for solver in (cg, lsqr):
+        x = solver(Plain(torch.diag(values)), first.clone().requires_grad_(), max_iter=3)
+        with pytest.warns(ConvergenceWarning, match=r"in the backward pass 1 of 1 samples .* after 3 iterations"):
+            x.backward(b)
+        x, info = solver(Plain(torch.diag(values)), first.clone().requires_grad_(), max_iter=3, return_info=True)
+        assert bool(info.converged)
+        x.backward(b)  # who asks for the info is not warned
+
+
+def test_bad_options():
+    A, b = Plain(spd(3)), random(3)
+    for solver in (cg, lsqr, lstsq):
+        with pytest.raises(ValueError, match=r"\(Plain\): tol must be finite and at least 0, got -1"):
+            solver(A, b, tol=-1.0)
+        with pytest.raises(ValueError, match=r"\(Plain\): max_iter must be at least 1, got 0"):
+            solver(A, b, max_iter=0)
+        with pytest.raises(TypeError, match="takes a LinearOperator, got Tensor; Matrix makes one"):
+            solver(spd(3), b)
+    with pytest.raises(ValueError, match=r"cg: takes an operator of one shape, but Matrix maps \(3,\) to \(2,\)"):
+        cg(Matrix(random(2, 3)), b)
+    with pytest.raises(ValueError, match=r"norm\(Plain\): tol must be finite and positive, got 0"):
+        norm(A, tol=0)
+    with pytest.raises(ValueError, match=r"norm\(Plain\): max_iter must be at least 1, got 0"):
+        norm(A, max_iter=0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import operators
 from operators import NUFFT, CartesianMRI, FourierTransform, Identity, NonCartesianMRI
-from operators.core import Compose
+from operators.algebra import Compose
 from operators.fourier_multiplier import FourierMultiplier
 from operators.mri import SensitivityMaps, radial_trajectory
 from tests import peers
