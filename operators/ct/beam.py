@@ -14,7 +14,7 @@ import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
-from operators.ct.project import backproject, project, rays
+from operators.ct.project import backproject, project, rays, takes_16_bits
 from operators.ct.rays import courses
 from operators.fourier import on_real_and_imaginary
 from operators.linear_pair import Fixed
@@ -42,7 +42,7 @@ class Beam(LinearOperator):
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
-            self._register(name, check_finite(as_real(value, self.name, name), self.name, name))
+            self._register(name, as_real(value, self.name, name))
         self._geometry = tuple(parts)
 
     def _fix_views(self) -> None:
@@ -55,6 +55,8 @@ class Beam(LinearOperator):
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         # A geometry in 16 bits would be another one, learnable or not: only its device changes.
         def keeping_type(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.is_complex():
+                return torch.view_as_complex(keeping_type(torch.view_as_real(tensor)))
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
@@ -106,11 +108,13 @@ class Beam(LinearOperator):
         part._geometry_changed()
         return part
 
-    def _real(self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int) -> torch.Tensor:
-        """Apply a function of real images ``(B, *shape)`` in 32 or 64 bits to any batch of any type."""
+    def _real(
+        self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int, narrow: bool = False
+    ) -> torch.Tensor:
+        """Apply a function of real images ``(B, *shape)`` in 32 or 64 bits, or if `narrow` in 16, to any batch."""
         if x.is_complex():
             return on_real_and_imaginary(lambda parts: self._real(function, parts, dims), x)
-        precise = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        precise = x.float() if x.dtype in (torch.float16, torch.bfloat16) and not narrow else x
         batch = x.shape[: x.ndim - dims]
         result = function(precise.reshape(math.prod(batch), *x.shape[x.ndim - dims :]))
         return result.reshape(*batch, *result.shape[1:]).to(x.dtype)
@@ -167,11 +171,11 @@ class PlanarBeam(Beam):
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        return self._real(lambda images: project(images, *geometry), x, 2)
+        return self._real(lambda images: project(images, *geometry), x, 2, takes_16_bits(x.device))
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2)
+        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2, takes_16_bits(y.device))
 
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """The geometry, and if it is learnable the courses of its rays."""
@@ -262,7 +266,7 @@ def planar_shape(in_shape: Shape, owner: str) -> tuple[int, int]:
 def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
     """Return one positive number for each of `dims` dimensions."""
     entries = as_real(value, owner, name).detach().reshape(-1).tolist()
-    if len(entries) not in (1, dims) or not all(math.isfinite(n) and n > 0 for n in entries):
+    if len(entries) not in (1, dims) or min(entries) <= 0:
         each = f", or one for each of {dims} dimensions" if dims > 1 else ""
         raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
     return tuple(entries * dims if len(entries) == 1 else entries)
@@ -279,7 +283,6 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
     angles = as_real(angles, owner, "angles")
     if angles.ndim != 1 or not len(angles):
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
-    check_finite(angles, owner, "angles")
     largest = float(angles.detach().abs().max())
     if largest > 4 * math.pi:
         warnings.warn(
@@ -291,15 +294,15 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
 
 
 def as_real(value: Number | Sequence[float], owner: str, name: str) -> torch.Tensor:
-    """Return numbers as a tensor in double precision (a parameter as it is)."""
-    if np.iscomplexobj(value.detach() if isinstance(value, torch.Tensor) else value):
+    """Return finite numbers as a tensor in double precision (a parameter as it is)."""
+    if value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value):
         raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")
-    if isinstance(value, torch.nn.Parameter):
-        return value
-    try:
-        return torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    if not isinstance(value, torch.nn.Parameter):
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    return check_finite(value, owner, name)
 
 
 def unit_vectors(angles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

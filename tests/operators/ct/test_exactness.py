@@ -5,7 +5,7 @@ import torch
 from hypothesis import example, given, settings
 
 from operators import FanBeam, ParallelBeam
-from operators.ct.reference import backproject_reference, project_reference
+from operators.ct import reference
 from operators.testing import adjoint_error
 from tests.operators.ct.geometries import BEAMS, full_turn
 
@@ -39,8 +39,8 @@ def test_kernels_compute_what_the_plain_reference_does(A):
     for dtype, tolerance in [(torch.float64, 1e-11), (torch.float32, 2e-5)]:
         x, y = random(2, *A.in_shape, dtype=dtype), random(2, *A.out_shape, dtype=dtype)
         for part in (slice(0, 1), slice(0, 2)):  # by the kernel for one image, and by that for several
-            close(A(x[part]), project_reference(x[part], geometry), tolerance)
-            close(A.adjoint(y[part]), backproject_reference(y[part], geometry), tolerance)
+            close(A(x[part]), reference.project(x[part], geometry), tolerance)
+            close(A.adjoint(y[part]), reference.backproject(y[part], geometry), tolerance)
 
 
 @pytest.mark.parametrize("batch", [2, 3, 8, 9, 17])

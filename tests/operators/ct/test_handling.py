@@ -47,10 +47,10 @@ WRONG = [
     ({"pixel_size": 0.0}, ValueError, "pixel_size takes a positive"),
     ({"pixel_size": (1.0, -1.0)}, ValueError, "pixel_size takes a positive"),
     ({"pixel_size": (1.0, 1.0, 1.0)}, ValueError, "pixel_size takes a positive"),
-    ({"pixel_size": NAN}, ValueError, "pixel_size takes a positive"),
+    ({"pixel_size": NAN}, ValueError, "pixel_size must be finite"),
     ({"pixel_size": "big"}, TypeError, "pixel_size takes numbers"),
     ({"detector_spacing": 0.0}, ValueError, "detector_spacing takes a positive"),
-    ({"detector_spacing": INF}, ValueError, "detector_spacing takes a positive"),
+    ({"detector_spacing": INF}, ValueError, "detector_spacing must be finite"),
     ({"detector_spacing": torch.ones(6)}, ValueError, "detector_spacing takes"),
     ({"detector_offset": NAN}, ValueError, "detector_offset must be finite"),
     ({"detector_offset": torch.ones(5)}, ValueError, r"detector_offset takes shape \(\) or \(6,\), got \(5,\)"),
@@ -65,9 +65,9 @@ WRONG_FAN = [
     ({"source_distance": NAN}, ValueError, "source_distance must be finite"),
     ({"source_distance": torch.full((5,), 30.0)}, ValueError, "source_distance takes shape"),
     ({"detector_distance": -1.0}, ValueError, "positive source_distance"),
-    ({"source_distance": 5.5}, ValueError, "enters the image of 12 x 10 pixels in 2 of 6 views"),
+    ({"source_distance": 5.9}, ValueError, "enters the image of 12 x 10 pixels in 2 of 6 views"),
     ({"source_distance": 7.0, "center": (4.0, 0.0)}, ValueError, "enters the image"),
-    ({"detector": "curved", "detector_spacing": 6.0}, ValueError, "spans 4 rad"),
+    ({"detector": "curved", "detector_spacing": 6.0}, ValueError, "spans 3.83333 rad"),
     ({"detector": "curved", "source_distance": torch.full((6,), 30.0)}, ValueError, "one radius for all views"),
 ]
 
@@ -101,11 +101,11 @@ def test_other_wrong_options_raise():
     with pytest.raises(ValueError, match="tolerance"):
         parallel(model="fourier", tolerance=0.0)
     A = parallel()
-    with pytest.raises(ValueError, match="window takes one of ram-lak, .*, got 'ramp'"):
+    with pytest.raises(ValueError, match=r"window takes one of ram-lak, .*, got 'ramp'"):
         A.filtered_backprojection(torch.ones(A.out_shape), "ramp")
     with pytest.raises(ValueError, match="ParallelBeam: takes a sinogram of shape"):
         A.filtered_backprojection(torch.ones(6, 3))
-    with pytest.raises(TypeError, match="ParallelBeam: takes a torch.Tensor"):
+    with pytest.raises(TypeError, match=r"ParallelBeam: takes a torch\.Tensor"):
         A.filtered_backprojection(np.ones(A.out_shape))
 
 
@@ -200,14 +200,14 @@ X = torch.rand(2, 12, 10, dtype=torch.float64, generator=torch.Generator().manua
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_16_bits_change_the_image_not_the_geometry(kind, dtype):
     A = KINDS[kind]()
-    expected = A(X)
+    expected = A(X).detach()
     low = A.to(dtype)
     assert low.angles.dtype == torch.float64
     y = low(X.to(dtype))
     assert y.dtype == dtype
     epsilon = torch.finfo(dtype).eps
-    torch.testing.assert_close(y.double(), expected, rtol=0, atol=2 * epsilon * float(expected.max()))
-    torch.testing.assert_close(low.float().double()(X), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(y.detach().double(), expected, rtol=0, atol=2 * epsilon * float(expected.max()))
+    torch.testing.assert_close(low.float().double()(X).detach(), expected, rtol=0, atol=1e-5)
 
 
 @every_kind
@@ -270,8 +270,8 @@ def peak_extra(call):
 @pytest.mark.parametrize("batch", [1, 2, 8, 20])
 @pytest.mark.parametrize("make", [ParallelBeam, lambda *args: FanBeam(*args, 200.0, 100.0)], ids=["parallel", "fan"])
 def test_a_projection_needs_little_more_than_images_and_sinograms(make, batch):
-    # The system matrix would have 2 entries per view and row of the image for each detector: 23 million of them.
-    A = make((96, 96), full_turn(120, math.pi), 140)
+    # The system matrix would have two entries for each ray and row of the image: 3.7 million of them, 14 MB.
+    A = make((96, 96), full_turn(120, math.pi), 160)
     x = torch.rand(batch, 96, 96)
     y = A(x)
     lanes = 1 if batch == 1 else operators.kernels.vector.LANES

@@ -67,9 +67,7 @@ def test_several_threads_at_once(A):
     wrong = []
 
     def work(n):
-        for _ in range(5):
-            if not same(results(A, *batches[n]), expected[n]):
-                wrong.append(n)
+        wrong.extend(n for _ in range(5) if not same(results(A, *batches[n]), expected[n]))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
     for thread in threads:
