@@ -26,6 +26,7 @@ class VStack(LinearOperator):
         in_shape = _common([A.in_shape for A in blocks], "vstack", "in_shape")
         super().__init__(in_shape, _joint_shape([A.out_shape for A in blocks]))
         self.blocks = blocks
+        self.has_fast_gram = all(A.has_fast_gram for A in blocks)
         self._gram_cache = StructureCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
@@ -96,6 +97,7 @@ class BlockDiagonal(LinearOperator):
         super().__init__(_joint_shape([A.in_shape for A in blocks]), _joint_shape([A.out_shape for A in blocks]))
         self.blocks = blocks
         self.has_closed_solve = all(A.has_closed_solve for A in blocks)
+        self.has_fast_gram = all(A.has_fast_gram for A in blocks)
         self._gram_cache, self._cogram_cache = StructureCache(), StructureCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
