@@ -1,5 +1,6 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
+from operators import mri
 from operators.algebra import normalize
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
@@ -10,6 +11,7 @@ from operators.ct.parallel import ParallelBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
+from operators.mri import CartesianMRI, NonCartesianMRI
 from operators.nufft import NUFFT
 from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
@@ -21,6 +23,7 @@ __all__ = [
     "NUFFT",
     "AveragePool",
     "BayerMosaic",
+    "CartesianMRI",
     "ChannelMix",
     "Convolution",
     "Diagonal",
@@ -33,6 +36,7 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "Matrix",
+    "NonCartesianMRI",
     "ParallelBeam",
     "RealToComplex",
     "Subsample",
@@ -44,6 +48,7 @@ __all__ = [
     "block_diag",
     "from_function",
     "hstack",
+    "mri",
     "normalize",
     "vstack",
 ]

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_positive_int
@@ -33,7 +34,7 @@ class Beam(LinearOperator):
     """
 
     views: torch.Tensor | None
-    _per_view: tuple[str, ...] = ("angles", "vectors")  # the parts of a geometry that have an entry for each view
+    _shared: tuple[str, ...] = ("center",)  # the parts of a geometry whose first dimension is never that of the views
 
     @abc.abstractmethod
     def _compute_views(self) -> torch.Tensor:
@@ -41,9 +42,7 @@ class Beam(LinearOperator):
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
-            if not isinstance(value, torch.nn.Parameter):
-                value = torch.as_tensor(value, dtype=torch.float64)
-            self._register(name, check_finite(value, self.name, name))
+            self._register(name, as_real(value, self.name, name))
         self._geometry = tuple(parts)
 
     def _fix_views(self) -> None:
@@ -54,12 +53,14 @@ class Beam(LinearOperator):
         return self._compute_views() if self.views is None else self.views
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
-        # A geometry in 16 bits would be another one: only its device changes.
-        exact = [(m, name, buffer) for m in self.modules() for name, buffer in m._buffers.items() if buffer is not None]
-        super()._apply(fn, recurse)
-        for module, name, buffer in exact:
-            module._buffers[name] = buffer.to(module._buffers[name].device)  # type: ignore[union-attr]
-        return self
+        # A geometry in 16 bits would be another one, learnable or not: only its device changes.
+        def keeping_type(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.is_complex():
+                return torch.view_as_complex(keeping_type(torch.view_as_real(tensor)))
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return super()._apply(keeping_type, recurse)
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
@@ -89,7 +90,10 @@ class Beam(LinearOperator):
             If an index is out of range, or none is given.
         """
         count = self.out_shape[0]
-        chosen = torch.arange(count)[indices if isinstance(indices, slice) else torch.as_tensor(indices)].reshape(-1)
+        if not isinstance(indices, slice):
+            indices = torch.as_tensor(indices)
+            indices = indices if indices.numel() else indices.long()  # an empty list is taken for one of floats
+        chosen = torch.arange(count)[indices].reshape(-1)
         if not len(chosen):
             raise ValueError(f"{self.name}: a subset takes at least one of the {count} views, got none")
         part = copy.copy(self)
@@ -97,7 +101,7 @@ class Beam(LinearOperator):
         part._modules = dict(self._modules)
         for name in self._geometry:
             value = getattr(self, name)
-            if (value.ndim and name in self._per_view) or value.shape[:1] == (count,):
+            if value.shape[:1] == (count,) and name not in self._shared:
                 part._parameters.pop(name, None)
                 part._buffers[name] = value[chosen.to(value.device)]
         part.out_shape = (len(chosen), *self.out_shape[1:])
@@ -127,7 +131,8 @@ class PlanarBeam(Beam):
         Height and width of a pixel.
     """
 
-    places: torch.Tensor
+    places: torch.Tensor | None
+    angles: torch.Tensor
     center: torch.Tensor
 
     def __init__(self, in_shape: Shape, views: int, detectors: int, pixel_size: float | Sequence[float]) -> None:
@@ -137,8 +142,32 @@ class PlanarBeam(Beam):
         super().__init__(planar_shape(in_shape, self.name), (views, int(detectors)))
         self.pixel_size = sizes(pixel_size, 2, self.name, "pixel_size")
 
-    def _set_places(self, along: torch.Tensor, depth: torch.Tensor) -> None:
-        self.register_buffer("places", torch.stack([along, depth]), persistent=False)
+    def _compute_places(self) -> torch.Tensor:
+        """The places of the detectors (2, detectors) along the detector and in depth."""
+        index = self._detector_index()
+        return torch.stack([index, torch.zeros_like(index)])
+
+    def _detector_index(self) -> torch.Tensor:
+        """The detectors' numbers, counted from the detector's middle."""
+        count = self.out_shape[1]
+        return torch.arange(count, dtype=torch.float64, device=self.angles.device) - (count - 1) / 2
+
+    def _fix_views(self) -> None:
+        super()._fix_views()
+        self.register_buffer("places", None if self.views is None else self._compute_places(), persistent=False)
+
+    def _geometry_changed(self) -> None:
+        super()._geometry_changed()
+        if self.places is not None:
+            self.places = self._compute_places()
+
+    def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
+        super()._set_geometry(**parts)
+        for name in parts:
+            special: dict[str, list[tuple[int, ...]]] = {"center": [(2,)], "detector_spacing": [()]}
+            takes = special.get(name, [(), self.out_shape[:1]])
+            if (shape := tuple(getattr(self, name).shape)) not in takes:
+                raise ValueError(f"{self.name}: {name} takes shape {' or '.join(map(str, takes))}, got {shape}")
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
@@ -151,8 +180,9 @@ class PlanarBeam(Beam):
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """The geometry, and if it is learnable the courses of its rays."""
         views = self._current_views()
-        learnable = courses(views, self.places, self.pixel_size) if self.views is None else None
-        return rays(views, self.places, self.pixel_size, self.in_shape), learnable
+        places = self._compute_places() if self.places is None else self.places
+        learnable = courses(views, places, self.pixel_size) if self.views is None else None
+        return rays(views, places, self.pixel_size, self.in_shape), learnable
 
     @property
     def size(self) -> tuple[int, int]:
@@ -233,12 +263,13 @@ def planar_shape(in_shape: Shape, owner: str) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def sizes(value: float | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
+def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
     """Return one positive number for each of `dims` dimensions."""
-    entries = tuple(value) if isinstance(value, Sequence) else (value,) * dims
-    if len(entries) != dims or not all(math.isfinite(n) and n > 0 for n in entries):
-        raise ValueError(f"{owner}: {name} takes a positive number, or one for each of {dims} dimensions, got {value}")
-    return tuple(float(n) for n in entries)
+    entries = as_real(value, owner, name).detach().reshape(-1).tolist()
+    if len(entries) not in (1, dims) or min(entries) <= 0:
+        each = f", or one for each of {dims} dimensions" if dims > 1 else ""
+        raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
+    return tuple(entries * dims if len(entries) == 1 else entries)
 
 
 def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tensor:
@@ -249,19 +280,29 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
     UserWarning
         If they look like degrees.
     """
-    if not isinstance(angles, torch.nn.Parameter):
-        angles = torch.as_tensor(angles, dtype=torch.float64)
+    angles = as_real(angles, owner, "angles")
     if angles.ndim != 1 or not len(angles):
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
-    check_finite(angles, owner, "angles")
     largest = float(angles.detach().abs().max())
     if largest > 4 * math.pi:
         warnings.warn(
             f"{owner}: takes angles in radians; the largest of {largest:g} looks like degrees "
             "(torch.deg2rad converts them)",
-            stacklevel=4,
+            stacklevel=3,
         )
     return angles
+
+
+def as_real(value: Number | Sequence[float], owner: str, name: str) -> torch.Tensor:
+    """Return finite numbers as a tensor in double precision (a parameter as it is)."""
+    if value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value):
+        raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")
+    if not isinstance(value, torch.nn.Parameter):
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    return check_finite(value, owner, name)
 
 
 def unit_vectors(angles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,6 +16,7 @@ from operators.ct.redundancy import (
     missing_detectors,
     offset_weights,
     short_scan_weights,
+    turned,
 )
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ def parallel_backprojection(A: ParallelBeam, y: torch.Tensor, window: str) -> to
     spacing = float(A.detector_spacing)
     missing = (0, 0)
     if is_full_turn(A.angles):
-        place = A.places[0] * spacing + A.detector_offset.detach().mean()
+        place = A._detector_index() * spacing + A.detector_offset.detach().mean()
         weights = angular_weights(A.angles, 2 * math.pi)[:, None] * offset_weights(place, spacing)
         missing = missing_detectors(place)
     else:
         weights = angular_weights(A.angles, math.pi)[:, None]
     filtered = ramp_filtered(F.pad(y * weights.to(y.dtype), missing), spacing, window)
     maps = _places_in_parallel(A._current_views().detach())
-    first = float(A.places[0, 0]) - missing[0]
+    first = float(A._detector_index()[0]) - missing[0]
     return interpolate_views(filtered, look_up(maps, False, first, 1.0, filtered.shape[-1], A.size))
 
 
@@ -56,7 +57,7 @@ def fan_backprojection(A: FanBeam, y: torch.Tensor, window: str) -> torch.Tensor
     source = A.source_distance.detach().double().reshape(-1, 1)
     focal = A._focal_distance.detach().reshape(-1, 1)
     spacing, offset = float(A.detector_spacing), A.detector_offset.detach().double().reshape(-1, 1)
-    index = torch.arange(A.out_shape[1], dtype=torch.float64, device=y.device) - (A.out_shape[1] - 1) / 2
+    index = A._detector_index()
     is_flat = A.detector == "flat"
     along = index * spacing + offset
     fan_angle = torch.atan(along / focal) if is_flat else along / focal
@@ -66,7 +67,7 @@ def fan_backprojection(A: FanBeam, y: torch.Tensor, window: str) -> torch.Tensor
     maps = _places_in_fan(A._current_views().detach(), A.axis)
     if is_flat:
         # The detector as seen on the axis; the cosine is R / sqrt(R^2 + s^2) there.
-        filtered = ramp_filtered(y, spacing * float((source / focal).mean()), window)
+        filtered = ramp_filtered(y * (focal / source).to(y.dtype), spacing, window)
         return interpolate_views(filtered, look_up(maps, False, first, 1.0, filtered.shape[-1], A.size))
     step = spacing / float(focal.mean())
     distance = step * torch.arange(1 - y.shape[-1], y.shape[-1], dtype=torch.float64, device=y.device)
@@ -80,9 +81,12 @@ def _counted_once(angles: torch.Tensor, fan_angle: torch.Tensor, tolerance: floa
     """Weights (views, detectors) of the rays: the angles that the views stand for, each line shared by all its rays."""
     if is_full_turn(angles):
         return angular_weights(angles, 2 * math.pi)[:, None] * offset_weights(fan_angle, tolerance)
-    steps = torch.gradient(angles.detach().double().sort().values)[0] if len(angles) > 1 else torch.ones(1)
-    steps = steps[angles.detach().argsort().argsort()]
-    return steps[:, None] * short_scan_weights(angles, fan_angle)
+    scan = turned(angles)
+    ordered, order = scan.sort()
+    steps = torch.ones_like(scan)
+    if len(scan) > 1:
+        steps[order] = torch.gradient(ordered)[0]
+    return steps[:, None] * short_scan_weights(scan, fan_angle)
 
 
 def _cross(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -34,13 +34,15 @@ class FourierSlices(LinearOperator):
         Of the detectors.
     pixel_size : (float, float)
         Height and width of a pixel.
+    reach : float
+        How far from the image's centre the lines that are measured pass at most.
     tolerance : float
         Of the non-uniform transform.
 
     Notes
     -----
-    The detector is continued to a period that holds the image's diagonal, so that projections do not wrap around. If it
-    has that length itself, `gram` is a `Toeplitz` operator, whose cost does not depend on the number of views.
+    The detector is continued to a period so long that no projection wraps around onto it. If it has that length itself,
+    `gram` is a `Toeplitz` operator, whose cost does not depend on the number of views.
     """
 
     phases: torch.Tensor
@@ -53,19 +55,21 @@ class FourierSlices(LinearOperator):
         detectors: int,
         spacing: float,
         pixel_size: tuple[float, ...],
+        reach: float,
         tolerance: float,
     ) -> None:
         super().__init__(in_shape, (len(directions), detectors))
         rows, columns = in_shape
         row_size, column_size = pixel_size
         diagonal = math.hypot(rows * row_size, columns * column_size)
-        self.period = max(detectors, math.ceil(diagonal / spacing))
+        self.period = max(detectors, math.ceil((diagonal / 2 + reach) / spacing))
         nyquist = self.period * spacing / (2 * max(pixel_size))
         count = min((self.period - 1) // 2, math.floor(nyquist)) + 1
         frequencies = torch.arange(count, dtype=torch.float64, device=directions.device) / (self.period * spacing)
         waves = frequencies[:, None] * directions[:, None]  # (views, count, 2), in cycles per unit of length
         points = torch.stack([-waves[..., 1] * rows * row_size, waves[..., 0] * columns * column_size], -1)
         self.transform = NUFFT(points, in_shape, tolerance, norm="backward")
+        self.transform.register_buffer("points", points, persistent=False)  # they follow from the geometry
         # The transform's origin is the centre of pixel n // 2; ours is the image's centre, and y points up.
         origin = directions.new_tensor(
             [(columns // 2 - (columns - 1) / 2) * column_size, ((rows - 1) / 2 - rows // 2) * row_size]

@@ -70,7 +70,9 @@ def _places(fixed: Fixed, images: torch.Tensor):  # type: ignore[no-untyped-def]
     column = torch.arange(images.shape[2], dtype=maps.dtype, device=maps.device)
     for n0, nx, ny, m0, mx, my in maps:
         depth = m0 + mx * column + my * row
-        place, scale = (n0 + nx * column + ny * row) / depth, depth**-2
+        is_behind = depth <= 0
+        depth = torch.where(is_behind, 1, depth)
+        place, scale = (n0 + nx * column + ny * row) / depth, torch.where(is_behind, 0, depth**-2)
         if curved:
             scale, place = scale / (1 + place**2), torch.atan(place)
         detector = ((place - first) / spacing).clamp(-2, fixed.in_size[1] + 1)

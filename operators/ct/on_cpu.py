@@ -66,6 +66,8 @@ class _Geometry(NamedTuple):
 def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
     """For the rays that are driven along the rows, then for the others as the transposed image sees them."""
     views, places = fixed.tensors
+    if not bool(torch.isfinite(views).all()):
+        raise ValueError("a projection takes a finite geometry, got NaN or infinite entries: did learning it diverge?")
     for ties, oriented, spacing in orientations(views, fixed.numbers):
         yield ties, _Geometry.of(oriented, places, spacing, ties)
 

@@ -34,7 +34,7 @@ def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], si
     size : (int, int)
         Height and width of the image.
     """
-    return Fixed([views.detach(), places], list(spacing), list(size), [views.shape[0], places.shape[1]])
+    return Fixed([views.detach(), places.detach()], list(spacing), list(size), [views.shape[0], places.shape[1]])
 
 
 def takes_16_bits(device: torch.device) -> bool:

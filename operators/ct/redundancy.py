@@ -6,9 +6,10 @@ import math
 
 import torch
 
-__all__ = ["angular_weights", "is_full_turn", "missing_detectors", "offset_weights", "short_scan_weights"]
+__all__ = ["angular_weights", "is_full_turn", "missing_detectors", "offset_weights", "short_scan_weights", "turned"]
 
 _GAP = math.pi / 6  # a gap between neighbouring views that is larger, and far larger than the others, was not measured
+_SAME = 1e-9  # views nearer than this were taken at the same angle
 
 
 def angular_weights(angles: torch.Tensor, period: float) -> torch.Tensor:
@@ -27,9 +28,8 @@ def angular_weights(angles: torch.Tensor, period: float) -> torch.Tensor:
     """
     if len(angles) == 1:
         return torch.full_like(angles, period, dtype=torch.float64)
-    ordered, order = angles.detach().double().remainder(period).sort()
-    gaps = torch.diff(ordered, append=ordered[:1] + period)
-    usual = gaps.median()
+    _, order, gaps = _gaps(angles, period)
+    usual = gaps[gaps > _SAME].median()
     is_missing = (gaps > _GAP) & (gaps > 10 * usual)
     gaps = torch.where(is_missing, usual, gaps)
     weights = torch.empty_like(gaps)
@@ -38,11 +38,37 @@ def angular_weights(angles: torch.Tensor, period: float) -> torch.Tensor:
 
 
 def is_full_turn(angles: torch.Tensor) -> bool:
-    """Whether the views, each with the step to the next, go round once."""
-    ordered = angles.detach().double().sort().values
-    steps = torch.diff(ordered)
-    step = float(steps.median()) if len(steps) else 0.0
-    return float(ordered[-1] - ordered[0]) + step > 2 * math.pi - 0.5 * step - 1e-6
+    """Whether the views go round: no gap of the turn is much larger than the others."""
+    gaps = _gaps(angles, 2 * math.pi)[2]
+    gaps = gaps[gaps > _SAME]
+    if len(gaps) < 2:
+        return False
+    largest = float(gaps.max())
+    return largest < 2.5 * (2 * math.pi - largest) / (len(gaps) - 1)  # views by the golden angle have gaps to 2.2
+
+
+def turned(angles: torch.Tensor) -> torch.Tensor:
+    """By how much each view is turned from the first of the scan, which comes after the turn's largest gap.
+
+    Parameters
+    ----------
+    angles : torch.Tensor, shape (views,)
+        In any order and of any multiple of a turn.
+
+    Returns
+    -------
+    torch.Tensor, shape (views,), float64
+        From zero to less than a turn.
+    """
+    ordered, _, gaps = _gaps(angles, 2 * math.pi)
+    first = ordered[(gaps.argmax() + 1) % len(ordered)]
+    return (angles.detach().double().remainder(2 * math.pi) - first).remainder(2 * math.pi)
+
+
+def _gaps(angles: torch.Tensor, period: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The angles in one period, sorted; which they are; and how far it is from each to the next."""
+    ordered, order = angles.detach().double().remainder(period).sort()
+    return ordered, order, torch.diff(ordered, append=ordered[:1] + period)
 
 
 def offset_weights(place: torch.Tensor, tolerance: float) -> torch.Tensor:
@@ -75,16 +101,17 @@ def missing_detectors(place: torch.Tensor) -> tuple[int, int]:
     What was filtered reaches there, though nothing was measured.
     """
     left, right = -float(place.detach().min()), float(place.detach().max())
-    count = round(abs(right - left) * (place.shape[-1] - 1) / (left + right))
+    count = round(abs(right - left) * (place.shape[-1] - 1) / (left + right)) if left + right > 0 else 0
     return (count, 0) if right > left else (0, count)
 
 
-def short_scan_weights(angles: torch.Tensor, fan_angle: torch.Tensor) -> torch.Tensor:
+def short_scan_weights(turned: torch.Tensor, fan_angle: torch.Tensor) -> torch.Tensor:
     """Parker's weights [1]_ for less than a full turn, for any excess over the shortest complete range [2]_.
 
     Parameters
     ----------
-    angles : torch.Tensor, shape (views,)
+    turned : torch.Tensor, shape (views,)
+        The views' angles from the scan's first view.
     fan_angle : torch.Tensor, shape (1 or views, detectors)
         Of each ray from the one through the axis.
 
@@ -97,10 +124,8 @@ def short_scan_weights(angles: torch.Tensor, fan_angle: torch.Tensor) -> torch.T
     .. [1] D. Parker, "Optimal short scan convolution reconstruction for fan beam CT", Med. Phys. 9, 1982.
     .. [2] M. Silver, "A method for including redundant data in computed tomography", Med. Phys. 27, 2000.
     """
-    angles = angles.detach().double()
-    ordered = angles.sort().values
-    excess = max(float(ordered[-1] - ordered[0]) - math.pi, 2 * float(fan_angle.abs().max())) / 2
-    turned = (angles - ordered[0])[:, None]
+    excess = max(float(turned.max()) - math.pi, 0.0) / 2  # rays of larger angles are not measured from both sides
+    turned = turned[:, None]
     fan_angle = -fan_angle.double()  # the ray at (t, g) is measured again at (t + pi - 2 g, -g)
     rise, fall = (excess - fan_angle).clamp_min(1e-9), (excess + fan_angle).clamp_min(1e-9)
     rising = torch.sin(math.pi / 4 * (turned / rise).clamp(0, 2)).square()

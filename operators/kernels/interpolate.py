@@ -4,7 +4,8 @@ This is the discretisation that filtered backprojection needs: it is smooth acro
 which the transpose of a ray-driven projection is not.
 
 A view is six numbers ``(n0, nx, ny, m0, mx, my)``: the pixel (row i, column j) lies at ``t = n / m`` along the
-detector, with ``n = n0 + nx j + ny i`` and ``m = m0 + mx j + my i``, and is weighted by ``m**-2``. On a curved
+detector, with ``n = n0 + nx j + ny i`` and ``m = m0 + mx j + my i``, and is weighted by ``m**-2``, by zero where m is
+not positive: there it lies behind the source. On a curved
 detector t is the tangent of the ray's angle: the place is then ``arctan(t)``, and the weight is divided by
 ``1 + t**2``. Detector d is at ``first + d * spacing``. Sinograms have a border of two zeros at both ends of every view:
 `BORDER`.
@@ -31,13 +32,16 @@ def _look_up(view, row, curved, first, spacing, detectors, index, weight, scale)
     for j in range(index.size):
         depth = m + view[4] * j
         place, factor = (n + view[1] * j) / depth, 1 / (depth * depth)
+        if depth <= 0:
+            place, factor = 0.0, 0.0
         if curved:
             factor /= 1 + place * place
             place = math.atan(place)
-        d = min(max((place - first) / spacing, -2.0), detectors + 1.0)
-        whole = math.floor(d)
+        d = (place - first) / spacing
+        inside = min(max(d, -2.0), detectors + 1.0) if d == d else -2.0
+        whole = math.floor(inside)
         index[j] = np.int32(whole) + BORDER
-        weight[j] = d - whole
+        weight[j] = inside - whole if d == d else d  # not a number gives no number, but from within the array
         scale[j] = factor
 
 

@@ -12,40 +12,53 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "add_pair", "gather_lanes", "gather_pair", "scatter_lanes"]
+__all__ = ["LANES", "PAIRS", "gather_lanes", "gather_pairs", "scatter_lanes", "scatter_pairs"]
 
 LANES = 8  # images that are projected together; 4 and 16 measured slower per image
+PAIRS = 4  # rays of one image that are taken together
 
 _INDEX = ir.IntType(32)
 
 
 @intrinsic
-def gather_pair(typingctx, sums, ray, row, first, weight):  # type: ignore[no-untyped-def]
-    """``sums[ray, :] += (1 - weight, weight) * row[first : first + 2]``."""
+def gather_pairs(typingctx, sums, row, index, weight, ray):  # type: ignore[no-untyped-def]
+    """``sums[r, :] += (1 - weight[r], weight[r]) * row[index[r] : index[r] + 2]`` for `PAIRS` rays r from `ray` on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        sums, ray, row, first, weight = args
-        target = _pointer(context, builder, signature.args[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2)
-        source = _pointer(context, builder, signature.args[2], row, first, 2)
-        product = builder.fmul(_load(builder, source), _hat(builder, weight))
+        sums, row, index, weight, ray = args
+        types_ = signature.args
+        pairs = [
+            _load(builder, _pointer(context, builder, types_[1], row, first, 2))
+            for first in _indices(context, builder, types_[2], index, ray)
+        ]
+        target = _pointer(context, builder, types_[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2 * PAIRS)
+        product = builder.fmul(_joined(builder, pairs), _hats(context, builder, types_[3], weight, ray))
         _store(builder, builder.fadd(_load(builder, target), product), target)
         return context.get_dummy_value()
 
-    return types.void(sums, ray, row, first, weight), codegen
+    return types.void(sums, row, index, weight, ray), codegen
 
 
 @intrinsic
-def add_pair(typingctx, row, first, value, weight):  # type: ignore[no-untyped-def]
-    """``row[first : first + 2] += (1 - weight, weight) * value``: the transpose of `gather_pair`."""
+def scatter_pairs(typingctx, rows, stride, index, weight, value, ray):  # type: ignore[no-untyped-def]
+    """``rows[c, index[r] : index[r] + 2] += (1 - weight[r], weight[r]) * value[r]`` for `PAIRS` rays ``r = ray + c``.
+
+    The transpose of `gather_pairs`, but that each ray has a row of its own; rows are `stride` entries apart.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row, first, value, weight = args
-        target = _pointer(context, builder, signature.args[0], row, first, 2)
-        product = builder.fmul(_splat(builder, value, 2), _hat(builder, weight))
-        _store(builder, builder.fadd(_load(builder, target), product), target)
+        rows, stride, index, weight, value, ray = args
+        types_ = signature.args
+        values = _load(builder, _pointer(context, builder, types_[4], value, ray, PAIRS))
+        product = builder.fmul(_doubled(builder, values), _hats(context, builder, types_[3], weight, ray))
+        for c, first in enumerate(_indices(context, builder, types_[2], index, ray)):
+            offset = builder.add(first, builder.mul(stride, ir.Constant(stride.type, c)))
+            target = _pointer(context, builder, types_[0], rows, offset, 2)
+            part = builder.shuffle_vector(product, product, _mask([2 * c, 2 * c + 1]))
+            _store(builder, builder.fadd(_load(builder, target), part), target)
         return context.get_dummy_value()
 
-    return types.void(row, first, value, weight), codegen
+    return types.void(rows, stride, index, weight, value, ray), codegen
 
 
 @intrinsic
@@ -110,11 +123,35 @@ def _store(builder: Any, value: Any, pointer: Any) -> None:
 def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INDEX, lanes), [0] * lanes))
+    return builder.shuffle_vector(first, undefined, _mask([0] * lanes))
 
 
-def _hat(builder: Any, weight: Any) -> Any:
-    """The vector ``(1 - weight, weight)``."""
-    pair = ir.VectorType(weight.type, 2)
-    signed = builder.fmul(_splat(builder, weight, 2), ir.Constant(pair, [-1.0, 1.0]))
-    return builder.fadd(ir.Constant(pair, [1.0, 0.0]), signed)
+def _mask(order: list[int]) -> Any:
+    return ir.Constant(ir.VectorType(_INDEX, len(order)), order)
+
+
+def _indices(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> list[Any]:
+    """Entries of an array of 32-bit integers, from `start` on, as offsets."""
+    data = context.make_array(array_type)(context, builder, array).data
+    places = [builder.add(start, ir.Constant(start.type, c)) for c in range(PAIRS)]
+    return [builder.zext(builder.load(builder.gep(data, [place])), start.type) for place in places]
+
+
+def _joined(builder: Any, pairs: list[Any]) -> Any:
+    """One vector of several."""
+    while len(pairs) > 1:
+        order = _mask(list(range(2 * pairs[0].type.count)))
+        pairs = [builder.shuffle_vector(*two, order) for two in zip(pairs[::2], pairs[1::2], strict=True)]
+    return pairs[0]
+
+
+def _doubled(builder: Any, vector: Any) -> Any:
+    """``(a, a, b, b, ...)``."""
+    return builder.shuffle_vector(vector, vector, _mask([c // 2 for c in range(2 * PAIRS)]))
+
+
+def _hats(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> Any:
+    """``(1 - w, w)`` of the weights from `start` on, one after the other."""
+    weights = _doubled(builder, _load(builder, _pointer(context, builder, array_type, array, start, PAIRS)))
+    signs = ir.Constant(weights.type, [-1.0, 1.0] * PAIRS)
+    return builder.fadd(ir.Constant(weights.type, [1.0, 0.0] * PAIRS), builder.fmul(weights, signs))
