@@ -19,7 +19,7 @@ from operators.ct.rays import courses, orientations
 from operators.kernels.threads import run_in_ranges
 from operators.linear_pair import Fixed, linear_pair
 
-__all__ = ["backproject", "project", "rays"]
+__all__ = ["backproject", "groups", "lanes", "project", "rays"]
 
 
 def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], size: Sequence[int]) -> Fixed:
@@ -41,8 +41,8 @@ def _project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     if images.device.type != "cpu":
         return reference.project_reference(images, fixed)
     result = images.new_zeros((len(images), *fixed.out_size))
-    for group in _groups(len(images)):
-        sums = result[group] if len(result[group]) == 1 else images.new_zeros((*fixed.out_size, _lanes()))
+    for group in groups(len(images)):
+        sums = result[group] if len(result[group]) == 1 else images.new_zeros((*fixed.out_size, lanes()))
         for ties, geometry in _geometries(fixed):
             _project_group(images[group] if ties else images[group].mT, sums, geometry)
         if len(result[group]) > 1:
@@ -54,7 +54,7 @@ def _backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     if sinograms.device.type != "cpu":
         return reference.backproject_reference(sinograms, fixed)
     result = sinograms.new_zeros((len(sinograms), *fixed.in_size))
-    for group in _groups(len(sinograms)):
+    for group in groups(len(sinograms)):
         for ties, geometry in _geometries(fixed):
             images = result[group] if ties else result[group].mT
             images += _backproject_group(sinograms[group], images.shape[1:], geometry)
@@ -103,15 +103,16 @@ def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
         yield ties, _Geometry.of(oriented, places, spacing, ties)
 
 
-def _lanes() -> int:
+def lanes() -> int:
+    """How many images the kernels project together."""
     from operators.kernels.vector import LANES
 
     return LANES
 
 
-def _groups(count: int) -> list[slice]:
+def groups(count: int) -> list[slice]:
     """The images that are projected together."""
-    return [slice(start, min(start + _lanes(), count)) for start in range(0, count, _lanes())]
+    return [slice(start, min(start + lanes(), count)) for start in range(0, count, lanes())]
 
 
 def _project_group(images: torch.Tensor, sums: torch.Tensor, geometry: _Geometry) -> None:
@@ -134,7 +135,7 @@ def _backproject_group(sinograms: torch.Tensor, size: Sequence[int], geometry: _
     if count == 1:
         values, kernel = sinograms[0], joseph.backproject_one
     else:
-        values, kernel = sinograms.new_zeros((*sinograms.shape[1:], _lanes())), joseph.backproject_lanes
+        values, kernel = sinograms.new_zeros((*sinograms.shape[1:], lanes())), joseph.backproject_lanes
         values[..., :count] = sinograms.movedim(0, -1)
     blocks = -(-size[0] // joseph.BLOCK)
     run_in_ranges(partial(kernel, values.numpy(), bordered.numpy(), *geometry), blocks)
@@ -157,5 +158,5 @@ def _bordered(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
     from operators.kernels.joseph import BORDER
 
     count, height, width = shape
-    lanes = () if count == 1 else (_lanes(),)
-    return like.new_zeros((height, width + 2 * BORDER, *lanes))
+    last = () if count == 1 else (lanes(),)
+    return like.new_zeros((height, width + 2 * BORDER, *last))

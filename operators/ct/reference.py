@@ -49,7 +49,7 @@ def line_sums_reference(
 ) -> torch.Tensor:
     """The sums of `operators.kernels.joseph.line_sums`: (views, detectors, 3), in double precision."""
     column, slope, length = lines(views, places, spacing, ties)
-    padded = F.pad(images, (1, 2))
+    padded = F.pad(images, (2, 2))
     sums = views.new_zeros((*column.shape, 3))
     for row in range(images.shape[1]):
         left, weight = _crossing(column + slope * row, images)
@@ -64,7 +64,7 @@ def _project_driven(
     images: torch.Tensor, places: torch.Tensor, ties: bool, views: torch.Tensor, spacing: Sequence[float]
 ) -> torch.Tensor:
     column, slope, length = lines(views, places, spacing, ties)
-    padded = F.pad(images, (1, 2))
+    padded = F.pad(images, (2, 2))
     total = images.new_zeros((len(images), *column.shape))
     for row in range(images.shape[1]):
         left, weight = _crossing(column + slope * row, images)
@@ -86,15 +86,15 @@ def _backproject_driven(
     values = (sinograms * length.to(sinograms.dtype)).flatten(1)
     for row in range(size[0]):
         left, weight = (t.flatten() for t in _crossing(column + slope * row, images))
-        line = sinograms.new_zeros((len(sinograms), size[1] + 3))
+        line = sinograms.new_zeros((len(sinograms), size[1] + 4))
         line.index_add_(1, left, values * (1 - weight))
         line.index_add_(1, left + 1, values * weight)
-        images[:, row] = line[:, 1:-2]
+        images[:, row] = line[:, 2:-2]
     return images
 
 
 def _crossing(position: torch.Tensor, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The pixel left of a position, as an index into a row with one zero before and two after; the right's weight."""
-    inside = position.clamp(-1, images.shape[2])
+    """The pixel left of a position, as an index into a row with two zeros at both ends; the right's weight."""
+    inside = position.clamp(-2, images.shape[2])  # beyond, there is no slope either
     left = inside.floor()
-    return left.long() + 1, (inside - left).to(images.dtype)
+    return left.long() + 2, (inside - left).to(images.dtype)

@@ -21,7 +21,7 @@ import numpy as np
 
 from operators.kernels.vector import LANES, add_pair, gather_lanes, gather_pair, scatter_lanes
 
-__all__ = ["BLOCK", "BORDER", "backproject_lanes", "backproject_one", "line_sums", "project_lanes", "project_one"]
+__all__ = ["BLOCK", "BORDER", "backproject_lanes", "backproject_one", "cross_row", "line_sums", "project_lanes", "project_one"]
 
 BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
@@ -58,7 +58,7 @@ def _enter_block(view, along, depth, ties, top, rows, width, spacing, start, fra
 
 
 @_compiled
-def _cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
+def cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
     """The bordered index of the pixel left of each ray at a row of the block, and the weight of the right one."""
     shift = fraction.dtype.type(_SHIFT)
     last = np.int32(width + BORDER)
@@ -93,7 +93,7 @@ def project_one(image, sinogram, views, along, depth, ties, spacing, first_view,
                 continue
             begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = image[top + k]
                 for d in range(b - a):
                     gather_pair(part, np.uint64(d), row, np.uint64(index[d]), weight[d])
@@ -121,7 +121,7 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
             for d in range(b - a):
                 value[d] = sinogram[v, a + d] * length[a + d]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row0, row1, row2, row3 = copies[k, 0], copies[k, 1], copies[k, 2], copies[k, 3]
                 fours = 4 * ((b - a) // 4)
                 for d in range(0, fours, 4):
@@ -152,7 +152,7 @@ def project_lanes(images, sinograms, views, along, depth, ties, spacing, first_v
                 continue
             begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = images[top + k]
                 for d in range(b - a):
                     gather_lanes(part, np.uint64(d), row, np.uint64(index[d]), weight[d])
@@ -176,7 +176,7 @@ def backproject_lanes(sinograms, images, views, along, depth, ties, spacing, fir
             begun, fractions, slopes, values = start[a:b], fraction[a:b], slope[a:b], sinograms[v, a:b]
             lengths = length[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = images[top + k]
                 for d in range(b - a):
                     scatter_lanes(row, np.uint64(index[d]), values, np.uint64(d), weight[d], lengths[d])
@@ -200,7 +200,7 @@ def line_sums(images, cotangents, sums, views, along, depth, ties, spacing, firs
                 continue
             begun, fractions, slopes = start[a:b], fraction[a:b], slope[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 for image in range(images.shape[0]):
                     row = images[image, top + k]
                     for d in range(b - a):
