@@ -5,8 +5,11 @@ from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, 
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
 from operators.core import LinearOperator
+from operators.ct.cone import ConeBeam
 from operators.ct.fan import FanBeam
 from operators.ct.parallel import ParallelBeam
+from operators.ct.parallel3d import ParallelBeam3D
+from operators.ct.vectors import VectorBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
@@ -22,6 +25,7 @@ __all__ = [
     "AveragePool",
     "BayerMosaic",
     "ChannelMix",
+    "ConeBeam",
     "Convolution",
     "Diagonal",
     "Downsample",
@@ -34,11 +38,13 @@ __all__ = [
     "Mask",
     "Matrix",
     "ParallelBeam",
+    "ParallelBeam3D",
     "RealToComplex",
     "Subsample",
     "Toeplitz",
     "TransposedConvolution",
     "Upsample",
+    "VectorBeam",
     "Wavelet",
     "Zero",
     "block_diag",

@@ -6,8 +6,8 @@ import abc
 import copy
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import torch
 
@@ -16,28 +16,106 @@ from operators.core import LinearOperator
 from operators.ct.project import backproject, project, rays
 from operators.ct.rays import courses
 from operators.fourier import on_real_and_imaginary
-from operators.linear_pair import Fixed
+from operators.linear_pair import Fixed, LinearMap
 
-__all__ = ["Beam", "PlanarBeam"]
+__all__ = ["Beam", "PlanarBeam", "Poses"]
 
 Number = float | torch.Tensor
+
+
+class Poses(NamedTuple):
+    """Where source and detector are in each view, in the user's unit of length: x to the right, y up, z in a volume.
+
+    Attributes
+    ----------
+    source : torch.Tensor, shape (views, dims)
+        Of parallel rays: their direction.
+    is_point : bool
+        Whether there is a source.
+    centre : torch.Tensor, shape (views, dims)
+        The middle of the detector.
+    steps : tuple of torch.Tensor, shape (views, dims)
+        In the plane from a detector to the next, then of a curved detector in depth; in space from a column to the
+        next, then from a row to the next.
+    """
+
+    source: torch.Tensor
+    is_point: bool
+    centre: torch.Tensor
+    steps: tuple[torch.Tensor, torch.Tensor]
 
 
 class Beam(LinearOperator):
     """Line integrals of an image along the rays of a geometry: what is common to two and three dimensions.
 
-    A subclass registers its geometry by `_set_geometry`, computes its views from it in `_compute_views`, and calls
+    A subclass registers its geometry by `_set_geometry`, says in `_poses` where it puts source and detector, and calls
     `_fix_views` at the end of its constructor. If a part of the geometry takes gradients, the views are computed at
     every call, so that they reach it; else once. The geometry stays in double precision whatever type the operator is
     converted to.
     """
 
     views: torch.Tensor | None
-    _per_view: tuple[str, ...] = ("angles", "vectors")  # the parts of a geometry that have an entry for each view
+    pixel_size: tuple[float, ...]
+    _maps: tuple[LinearMap, LinearMap]  # the projection and its transpose
+    _ranks: Mapping[str, int] = {"center": 1}  # how many dimensions a part of the geometry has for one view, if not 0
 
     @abc.abstractmethod
+    def _poses(self) -> Poses:
+        """Where source and detector are."""
+
+    @abc.abstractmethod
+    def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
+        """What the maps take: the geometry, and if it is learnable what gradients reach it through."""
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        geometry = self._rays()
+        return self._real(lambda images: self._maps[0](images, *geometry), x, len(self.in_shape))
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        geometry = self._rays()
+        return self._real(lambda measured: self._maps[1](measured, *geometry), y, len(self.out_shape))
+
     def _compute_views(self) -> torch.Tensor:
         """The geometry as the kernels take it."""
+        source, is_point, centre, steps = self._poses()
+        weight = torch.full_like(source[:, :1], float(is_point))
+        directions = [self._to_pixels(step, False) for step in steps]
+        return torch.cat([self._to_pixels(source, is_point), weight, self._to_pixels(centre, True), *directions], dim=1)
+
+    def to_vectors(self) -> torch.Tensor:
+        """The geometry as vectors for each view, which `VectorBeam` takes.
+
+        Returns
+        -------
+        torch.Tensor, shape (views, 6), or (views, 12) in three dimensions
+            Source (of parallel rays: their direction), middle of the detector, and the steps along it.
+
+        Raises
+        ------
+        ValueError
+            If the detector is curved.
+        """
+        source, _, centre, steps = self._poses()
+        return torch.cat([source, centre, *steps[: len(self.in_shape) - 1]], dim=1)
+
+    def _to_pixels(self, vectors: torch.Tensor, is_position: bool) -> torch.Tensor:
+        signs = (1, -1, 1)  # rows run down, against y
+        per_unit = vectors.new_tensor([n / size for n, size in zip(signs, self.pixel_size[::-1], strict=False)])
+        if not is_position:
+            return vectors * per_unit
+        return vectors * per_unit + vectors.new_tensor([(n - 1) / 2 for n in self.in_shape[::-1]])
+
+    def _check_source(self) -> None:
+        """Refuse a point source inside of what it is to see."""
+        dims = len(self.in_shape)
+        source = self._current_views()[:, :dims].detach()
+        edges = source.new_tensor(self.in_shape[::-1]) - 0.5
+        inside = ((source > -0.5) & (source < edges)).all(1)
+        if bool(inside.any()):
+            raise ValueError(
+                f"{self.name}: the source enters the image of {' x '.join(map(str, self.in_shape))} pixels in "
+                f"{int(inside.sum())} of {len(source)} views; it takes a source outside"
+            )
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
@@ -92,7 +170,7 @@ class Beam(LinearOperator):
         part._buffers, part._parameters = dict(self._buffers), dict(self._parameters)
         for name in self._geometry:
             value = getattr(self, name)
-            if (value.ndim and name in self._per_view) or value.shape[:1] == (count,):
+            if value.ndim > self._ranks.get(name, 0) and len(value) == count:
                 part._parameters.pop(name, None)
                 part._buffers[name] = value[chosen.to(value.device)]
         part.out_shape = (len(chosen), *self.out_shape[1:])
@@ -123,24 +201,17 @@ class PlanarBeam(Beam):
 
     places: torch.Tensor
     center: torch.Tensor
+    _maps = project, backproject
 
     def __init__(self, in_shape: Shape, views: int, detectors: int, pixel_size: float | Sequence[float]) -> None:
         check_positive_int(detectors, self.name, "detectors")
         if views < 1:
             raise ValueError(f"{self.name}: takes at least one view, got none")
-        super().__init__(planar_shape(in_shape, self.name), (views, int(detectors)))
+        super().__init__(spatial_shape(in_shape, 2, self.name), (views, int(detectors)))
         self.pixel_size = sizes(pixel_size, 2, self.name, "pixel_size")
 
     def _set_places(self, along: torch.Tensor, depth: torch.Tensor) -> None:
         self.register_buffer("places", torch.stack([along, depth]), persistent=False)
-
-    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        geometry = self._rays()
-        return self._real(lambda images: project(images, *geometry), x, 2)
-
-    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        geometry = self._rays()
-        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2)
 
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """The geometry, and if it is learnable the courses of its rays."""
@@ -154,38 +225,14 @@ class PlanarBeam(Beam):
         x, y = self.center.detach().abs().tolist()
         return max(0.0, min(width / 2 - x, height / 2 - y))
 
-    def _views_of(
-        self, source: torch.Tensor, is_point: bool, centre: torch.Tensor, step: torch.Tensor, normal: torch.Tensor
-    ) -> torch.Tensor:
-        """The views (V, 9) of positions and directions (V, 2) in the user's unit, x to the right and y up."""
-        weight = torch.full_like(source[:, :1], float(is_point))
-        start = self._to_pixels(source, is_point)
-        return torch.cat(
-            [
-                start,
-                weight,
-                self._to_pixels(centre, True),
-                self._to_pixels(step, False),
-                self._to_pixels(normal, False),
-            ],
-            dim=1,
-        )
 
-    def _to_pixels(self, vectors: torch.Tensor, is_position: bool) -> torch.Tensor:
-        height, width = self.in_shape
-        row_size, column_size = self.pixel_size
-        x, y = vectors[:, 0] / column_size, -vectors[:, 1] / row_size
-        if is_position:
-            x, y = x + (width - 1) / 2, y + (height - 1) / 2
-        return torch.stack([x, y], dim=1)
-
-
-def planar_shape(in_shape: Shape, owner: str) -> tuple[int, int]:
-    """Return `in_shape` as (height, width)."""
+def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
+    """Return `in_shape` as (height, width) or (depth, height, width)."""
     shape = as_shape(in_shape, owner)
-    if len(shape) != 2:
-        raise ValueError(f"{owner}: takes an in_shape of two dimensions (height, width), got {shape}")
-    return shape[0], shape[1]
+    if len(shape) != dims:
+        names = ", ".join(("depth", "height", "width")[-dims:])
+        raise ValueError(f"{owner}: takes an in_shape of {dims} dimensions ({names}), got {shape}")
+    return shape
 
 
 def sizes(value: float | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
@@ -196,8 +243,15 @@ def sizes(value: float | Sequence[float], dims: int, owner: str, name: str) -> t
     return tuple(float(n) for n in entries)
 
 
-def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tensor:
+def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float = 2) -> torch.Tensor:
     """Return the angles as a one-dimensional tensor in double precision (a parameter as it is).
+
+    Parameters
+    ----------
+    angles : sequence of float or torch.Tensor
+    owner : str
+    turns : float
+        How many one makes in radians at the most.
 
     Warns
     -----
@@ -210,7 +264,7 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
     check_finite(angles, owner, "angles")
     largest = float(angles.detach().abs().max())
-    if largest > 4 * math.pi:
+    if largest > turns * 2 * math.pi:
         warnings.warn(
             f"{owner}: takes angles in radians; the largest of {largest:g} looks like degrees "
             "(torch.deg2rad converts them)",

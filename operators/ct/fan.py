@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, check_choice, check_positive_int
-from operators.ct.beam import Number, PlanarBeam, as_angles, planar_shape, sizes, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 
 __all__ = ["FanBeam"]
@@ -92,7 +92,7 @@ class FanBeam(PlanarBeam):
     ) -> None:
         angles = as_angles(angles, self.name)
         detectors = check_positive_int(detectors, self.name, "detectors")
-        super().__init__(planar_shape(in_shape, self.name), len(angles), detectors, pixel_size)
+        super().__init__(spatial_shape(in_shape, 2, self.name), len(angles), detectors, pixel_size)
         self.detector = check_choice(detector, ("flat", "curved"), self.name, "detector")
         sizes(float(detector_spacing), 1, self.name, "detector_spacing")
         self._set_geometry(
@@ -130,26 +130,22 @@ class FanBeam(PlanarBeam):
             raise ValueError(f"{self.name}: the curved detector spans {float(2 * fan_angle.max()):g} rad, more than pi")
         return torch.sin(fan_angle), torch.cos(fan_angle) - 1
 
-    def _compute_views(self) -> torch.Tensor:
+    def _poses(self) -> Poses:
         along, away = unit_vectors(self.angles)
         focal, offset = self._focal_distance.reshape(-1, 1), self.detector_offset.reshape(-1, 1)
         source = self.center - self.source_distance.reshape(-1, 1) * away
         if self.detector == "flat":
             middle = source + focal * away + offset * along
-            return self._views_of(source, True, middle, self.detector_spacing * along, torch.zeros_like(along))
+            return Poses(source, True, middle, (self.detector_spacing * along, torch.zeros_like(along)))
         turn = offset / focal
         along, away = torch.cos(turn) * along - torch.sin(turn) * away, torch.cos(turn) * away + torch.sin(turn) * along
-        return self._views_of(source, True, source + focal * away, focal * along, focal * away)
+        return Poses(source, True, source + focal * away, (focal * along, focal * away))
 
-    def _check_source(self) -> None:
-        height, width = self.in_shape
-        x, y = self._current_views()[:, :2].detach().unbind(1)
-        inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
-        if bool(inside.any()):
-            raise ValueError(
-                f"{self.name}: the source at a distance of {self.source_distance.detach().min():g} enters the image of "
-                f"{height} x {width} pixels in {int(inside.sum())} of {len(x)} views; it takes a source outside"
-            )
+    def to_vectors(self) -> torch.Tensor:
+        """As for every geometry; a curved detector has none."""
+        if self.detector == "curved":
+            raise ValueError(f"{self.name}: a curved detector is not described by vectors")
+        return super().to_vectors()
 
     def _warn_if_narrow(self) -> None:
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Number, PlanarBeam, as_angles, planar_shape, sizes, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 
 __all__ = ["ParallelBeam"]
@@ -85,7 +85,7 @@ class ParallelBeam(PlanarBeam):
         center: Sequence[float] | torch.Tensor = (0.0, 0.0),
     ) -> None:
         angles = as_angles(angles, self.name)
-        shape, pixel = planar_shape(in_shape, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
+        shape, pixel = spatial_shape(in_shape, 2, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
         (spacing,) = sizes(float(detector_spacing), 1, self.name, "detector_spacing")
         if detectors is None:
             detectors = math.ceil(math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) / spacing)
@@ -99,7 +99,7 @@ class ParallelBeam(PlanarBeam):
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
         warn_if_narrow(self.name, (offset - half, offset + half), spacing, self._inner_radius(), self.angles)
 
-    def _compute_views(self) -> torch.Tensor:
+    def _poses(self) -> Poses:
         along, across = unit_vectors(self.angles)
         centre = self.center + self.detector_offset.reshape(-1, 1) * along
-        return self._views_of(across, False, centre, self.detector_spacing * along, torch.zeros_like(along))
+        return Poses(-across, False, centre, (self.detector_spacing * along, torch.zeros_like(along)))

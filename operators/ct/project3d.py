@@ -22,9 +22,7 @@ from operators.linear_pair import Fixed, linear_pair
 __all__ = ["backproject_volume", "project_volume", "volume_rays"]
 
 
-def volume_rays(
-    views: torch.Tensor, spacing: Sequence[float], size: Sequence[int], detectors: Sequence[int]
-) -> Fixed:
+def volume_rays(views: torch.Tensor, spacing: Sequence[float], size: Sequence[int], detectors: Sequence[int]) -> Fixed:
     """What `project_volume` and `backproject_volume` take as a geometry.
 
     Parameters

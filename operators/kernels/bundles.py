@@ -1,8 +1,8 @@
 """What the kernels in three dimensions do with a bundle of rays, for one volume or for `LANES` of them at a time.
 
 The voxels of several volumes at the same place are next to each other, so that a line of voxels is one array in both
-cases. The rays' sums have a last dimension of two for one volume and of `LANES` for several; their values, of one and of
-`LANES`.
+cases. The rays' sums have a last dimension of two for one volume and of `LANES` for several; their values, of one and
+of `LANES`.
 """
 
 from __future__ import annotations
@@ -68,13 +68,9 @@ def gather_plane(sums, plane, row, across, index, weight, count):  # type: ignor
     """Add to the sums of rays what they meet on a plane of voxels, interpolated along rows and columns."""
     for r in range(count):
         if sums.shape[1] == 2:
-            gather_square_pair(
-                sums, np.uint64(r), plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r]
-            )
+            gather_square_pair(sums, np.uint64(r), plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r])
         else:
-            gather_square_lanes(
-                sums, np.uint64(r), plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r]
-            )
+            gather_square_lanes(sums, np.uint64(r), plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r])
 
 
 @_compiled
@@ -83,9 +79,7 @@ def scatter_plane(plane, values, row, across, index, weight, count):  # type: ig
     for first in range(_STRIDE):
         for r in range(first, count, _STRIDE):
             if values.shape[1] == 1:
-                scatter_square_pair(
-                    plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r], values[r, 0]
-                )
+                scatter_square_pair(plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r], values[r, 0])
             else:
                 scatter_square_lanes(
                     plane, np.uint64(row[r]), across[r], np.uint64(index[r]), weight[r], values, np.uint64(r)

@@ -21,7 +21,16 @@ import numpy as np
 
 from operators.kernels.vector import LANES, add_pair, gather_lanes, gather_pair, scatter_lanes
 
-__all__ = ["BLOCK", "BORDER", "backproject_lanes", "backproject_one", "cross_row", "line_sums", "project_lanes", "project_one"]
+__all__ = [
+    "BLOCK",
+    "BORDER",
+    "backproject_lanes",
+    "backproject_one",
+    "cross_row",
+    "line_sums",
+    "project_lanes",
+    "project_one",
+]
 
 BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
