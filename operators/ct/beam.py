@@ -235,6 +235,11 @@ def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
     return shape
 
 
+def as_float(value: Number) -> float:
+    """Return a number as it is now, also that of a learnable one."""
+    return float(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
 def sizes(value: float | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
     """Return one positive number for each of `dims` dimensions."""
     entries = tuple(value) if isinstance(value, Sequence) else (value,) * dims

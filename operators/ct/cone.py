@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Number, Poses, as_angles
+from operators.ct.beam import Number, Poses, as_angles, as_float
 from operators.ct.coverage import warn_if_low, warn_if_narrow
 from operators.ct.volume import VolumeBeam, mid_point, per_detector_axis, signed_spacing
 
@@ -96,7 +96,7 @@ class ConeBeam(VolumeBeam):
         detector_offset: Sequence[float] | torch.Tensor = (0.0, 0.0),
         center: Sequence[float] | torch.Tensor = (0.0, 0.0, 0.0),
     ) -> None:
-        angles = as_angles(angles, self.name, turns=_TURNS if float(pitch) else 2)
+        angles = as_angles(angles, self.name, turns=_TURNS if as_float(pitch) else 2)
         super().__init__(in_shape, len(angles), detectors, pixel_size)
         self._set_geometry(
             angles=angles,
@@ -132,7 +132,7 @@ class ConeBeam(VolumeBeam):
         (row, column), (rows, columns) = self.detector_spacing.detach().abs().expand(2).tolist(), self._detector_edges()
         left, right = (source * math.sin(math.atan(edge / focal)) for edge in columns)
         warn_if_narrow(self.name, (left, right), column * source / focal, self._inner_radius(), self.angles)
-        if float(self.pitch) == 0:
+        if as_float(self.pitch) == 0:
             low, high = (edge * source / focal for edge in rows)
-            depth, middle = self.in_shape[0] * self.pixel_size[0], float(self.center[2])
+            depth, middle = self.in_shape[0] * self.pixel_size[0], as_float(self.center[2])
             warn_if_low(self.name, (low, high), row * source / focal, depth, middle)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, check_choice, check_positive_int
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_float, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 
 __all__ = ["FanBeam"]
@@ -94,7 +94,7 @@ class FanBeam(PlanarBeam):
         detectors = check_positive_int(detectors, self.name, "detectors")
         super().__init__(spatial_shape(in_shape, 2, self.name), len(angles), detectors, pixel_size)
         self.detector = check_choice(detector, ("flat", "curved"), self.name, "detector")
-        sizes(float(detector_spacing), 1, self.name, "detector_spacing")
+        sizes(as_float(detector_spacing), 1, self.name, "detector_spacing")
         self._set_geometry(
             angles=angles,
             source_distance=source_distance,
@@ -149,7 +149,7 @@ class FanBeam(PlanarBeam):
 
     def _warn_if_narrow(self) -> None:
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())
-        spacing, offset = float(self.detector_spacing), float(self.detector_offset.detach().mean())
+        spacing, offset = as_float(self.detector_spacing), float(self.detector_offset.detach().mean())
         half = self.out_shape[1] * spacing / 2
         angle = math.atan if self.detector == "flat" else float
         left, right = (source * math.sin(angle(edge / focal)) for edge in (offset - half, offset + half))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_float, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 
 __all__ = ["ParallelBeam"]
@@ -86,7 +86,7 @@ class ParallelBeam(PlanarBeam):
     ) -> None:
         angles = as_angles(angles, self.name)
         shape, pixel = spatial_shape(in_shape, 2, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
-        (spacing,) = sizes(float(detector_spacing), 1, self.name, "detector_spacing")
+        (spacing,) = sizes(as_float(detector_spacing), 1, self.name, "detector_spacing")
         if detectors is None:
             detectors = math.ceil(math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) / spacing)
         super().__init__(shape, len(angles), detectors, pixel)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Poses, as_angles, sizes, spatial_shape
+from operators.ct.beam import Poses, as_angles, as_float, sizes, spatial_shape
 from operators.ct.coverage import warn_if_low, warn_if_narrow
 from operators.ct.volume import VolumeBeam, default_detectors, mid_point, per_detector_axis, signed_spacing
 
@@ -93,7 +93,7 @@ class ParallelBeam3D(VolumeBeam):
         rows, columns = self._detector_edges()
         spacing = self.detector_spacing.detach().abs().expand(2).tolist()
         warn_if_narrow(self.name, columns, spacing[1], self._inner_radius(), self.angles)
-        warn_if_low(self.name, rows, spacing[0], self.in_shape[0] * self.pixel_size[0], float(self.center[2]))
+        warn_if_low(self.name, rows, spacing[0], self.in_shape[0] * self.pixel_size[0], as_float(self.center[2]))
 
     def _poses(self) -> Poses:
         along, away, up = self._axes()

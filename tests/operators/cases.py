@@ -187,7 +187,7 @@ CASES = {
         lambda: operators.ParallelBeam3D(
             (4, 5, 4),
             learnable(torch.linspace(0.1, 3, 3).double()),
-            (4, 7),
+            (8, 11),
             (0.8, 1.1, 0.9),
             (1.0, -0.9),
             learnable(real(2)),
