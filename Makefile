@@ -28,7 +28,7 @@ lint: $(VENV)/test
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/test
+bench: $(VENV)/bench
 	for script in tests/benchmarks/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done
 
 docs: $(VENV)/docs
@@ -50,6 +50,10 @@ $(VENV)/demo: $(VENV)/torch.txt pyproject.toml constraints.txt
 $(VENV)/test: $(VENV)/torch.txt pyproject.toml constraints.txt tests/peers.txt
 	$(CONSTRAINED) --editable ".[test,interop]"
 	$(PIP) --no-deps --requirement tests/peers.txt
+	touch $@
+
+$(VENV)/bench: $(VENV)/test tests/benchmarks/peers.txt
+	$(PIP) --no-deps --requirement tests/benchmarks/peers.txt
 	touch $@
 
 $(VENV)/docs: $(VENV)/torch.txt pyproject.toml constraints.txt

@@ -2,14 +2,31 @@
 
 from invnet import data, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
-from invnet.reconstruct import MAP, DirectInverse, Info, Reconstructor
+from invnet.reconstruct import (
+    MAP,
+    RED,
+    DeepImagePrior,
+    DirectInverse,
+    Info,
+    LearnedPrimalDual,
+    PlugAndPlay,
+    PostProcess,
+    Reconstructor,
+    Unrolled,
+)
 
 __all__ = [
     "MAP",
+    "RED",
+    "DeepImagePrior",
     "DirectInverse",
     "Info",
+    "LearnedPrimalDual",
     "Physics",
+    "PlugAndPlay",
+    "PostProcess",
     "Reconstructor",
+    "Unrolled",
     "data",
     "metrics",
     "nets",

@@ -1,5 +1,6 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
+from operators import mri
 from operators.algebra import normalize
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
@@ -13,6 +14,7 @@ from operators.ct.vectors import VectorBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
+from operators.mri import CartesianMRI, NonCartesianMRI
 from operators.nufft import NUFFT
 from operators.resample import AveragePool, Downsample, Upsample
 from operators.stack import block_diag, hstack, vstack
@@ -24,6 +26,7 @@ __all__ = [
     "NUFFT",
     "AveragePool",
     "BayerMosaic",
+    "CartesianMRI",
     "ChannelMix",
     "ConeBeam",
     "Convolution",
@@ -37,6 +40,7 @@ __all__ = [
     "LinearOperator",
     "Mask",
     "Matrix",
+    "NonCartesianMRI",
     "ParallelBeam",
     "ParallelBeam3D",
     "RealToComplex",
@@ -50,6 +54,7 @@ __all__ = [
     "block_diag",
     "from_function",
     "hstack",
+    "mri",
     "normalize",
     "vstack",
 ]

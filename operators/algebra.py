@@ -90,6 +90,7 @@ class Compose(LinearOperator):
         super().__init__(inner.in_shape, outer.out_shape)
         self.outer = outer
         self.inner = inner
+        self.has_fast_gram = outer.has_fast_gram
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.outer(self.inner(x))
@@ -170,7 +171,7 @@ class Scaled(LinearOperator):
             self.scalar = scalar
         else:
             raise ValueError(f"{operator.name}: is scaled by a finite number, got {scalar}")
-        self.has_closed_solve = operator.has_closed_solve
+        self.has_closed_solve, self.has_fast_gram = operator.has_closed_solve, operator.has_fast_gram
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.scalar * self.operator(x)

@@ -347,6 +347,9 @@ class RealToComplex(LinearOperator):
     def _gram(self) -> LinearOperator:
         return Identity(self.in_shape)
 
+    def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
+        return weight._real_part()
+
     def _norm(self) -> torch.Tensor:
         return torch.ones(())
 

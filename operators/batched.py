@@ -33,7 +33,7 @@ class Batched(LinearOperator):
         super().__init__((*lead, *operator.in_shape), (*lead, *operator.out_shape))
         self.operator = operator
         self.leading = lead
-        self.has_closed_solve = operator.has_closed_solve
+        self.has_closed_solve, self.has_fast_gram = operator.has_closed_solve, operator.has_fast_gram
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.operator(x)

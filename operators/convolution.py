@@ -142,11 +142,11 @@ class Convolution(LinearOperator):
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         return on_images(self._transposed, y, self.kernel, self.out_shape, self.in_shape)
 
-    def _convolved(self, x: torch.Tensor) -> torch.Tensor:
-        return self.plan.forward(x, self._cache.get(self.kernel, x.dtype, self.plan.prepared))
+    def _convolved(self, x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return self.plan.forward(x, self._cache.get(kernel, x.dtype, self.plan.prepared))
 
-    def _transposed(self, y: torch.Tensor) -> torch.Tensor:
-        return self.plan.adjoint(y, self._cache.get(self.kernel, y.dtype, self.plan.prepared))
+    def _transposed(self, y: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return self.plan.adjoint(y, self._cache.get(kernel, y.dtype, self.plan.prepared))
 
     def _transfer_function(self, kernel: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
         """The kernel's spectrum on a periodic grid, with its centre at the origin."""

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import torch
 
-from operators.direct_convolution import BLOCK, DirectPlan
+from operators.column_blocks import BLOCK
+from operators.direct_convolution import DirectPlan
 from operators.fft_convolution import FourierPlan
+from operators.one_channel import OneChannelCorrelation
 
 __all__ = ["direct_features", "faster_method", "fft_features"]
 
@@ -31,7 +33,7 @@ def direct_features(plan: DirectPlan, channels: tuple[int, int], dtype: torch.dt
     c_out, c_in = channels
     kernel_size = list(plan.kernel_size)
     patches = math.prod(-(-m // s) for m, s in zip(plan.outputs, plan.stride, strict=True))
-    if plan.in_blocks and dtype == torch.float32:
+    if isinstance(plan.forth, OneChannelCorrelation) and plan.forth.in_blocks(1) and dtype == torch.float32:
         kernel_size[-1] += BLOCK - 1
         patches, c_out = -(-patches // BLOCK), BLOCK
     entries = math.prod(kernel_size) * patches * c_in

@@ -54,6 +54,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     out_shape: tuple[int, ...]
     is_identity = False  # whether the operator is known to be the identity map
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
+    has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
     merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
@@ -121,6 +122,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
         """``self.H @ weight @ self`` where that simplifies, else None."""
+        return None
+
+    def _real_part(self) -> LinearOperator | None:
+        """What it does to real images, of which the real part is taken, where that simplifies; else None."""
         return None
 
     def _register(self, name: str, value: torch.Tensor) -> None:
@@ -328,14 +333,17 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     def _check(self, x: torch.Tensor, shape: tuple[int, ...], what: str) -> None:
         if not isinstance(x, torch.Tensor):
             raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}")
-        if x.shape[x.ndim - len(shape) :] != shape or x.ndim < len(shape):
+        size = x.shape
+        if size[len(size) - len(shape) :] != shape:
             takes = ", ".join(["...", *map(str, shape)])
-            raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(x.shape)}")
-        if not (x.dtype.is_floating_point or x.dtype.is_complex):
+            raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(size)}")
+        if not (x.is_floating_point() or x.is_complex()):
             raise TypeError(f"{self.name}: takes {what} of a floating-point or complex type, got {x.dtype}")
-        for tensor in self._tensors():
-            if tensor.device != x.device and tensor.ndim > 0:  # torch mixes scalars of any device
-                raise ValueError(f"{self.name}: takes {what} on its device {tensor.device}, got {x.device}")
+        device = x.device
+        for tensors in (self._parameters, self._buffers):  # not by `_tensors`, as every call comes here
+            for tensor in tensors.values():
+                if tensor is not None and tensor.device != device and tensor.ndim > 0:  # torch mixes scalars of any
+                    raise ValueError(f"{self.name}: takes {what} on its device {tensor.device}, got {device}")
 
 
 def transpose(operator: LinearOperator, y: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
@@ -11,10 +12,48 @@ from torch.nn import functional as F
 from operators.fourier import on_real_and_imaginary
 from operators.padding import Margins, extend
 
-__all__ = ["correlate", "correlate_transposed", "flipped", "on_images"]
+__all__ = ["CORRELATE", "Correlation", "Weights", "correlate", "correlate_transposed", "flipped", "on_images"]
 
-_CORRELATE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+CORRELATE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _CORRELATE_TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
+
+Weights = tuple[torch.Tensor, ...]  # a kernel (c_out, c_in, *kernel), and what else is made of it
+
+
+@dataclasses.dataclass(frozen=True)
+class Correlation:
+    """``y[o, i] = sum_{c, j} weight[o, c, j] x[c, i * stride + j - before]``, by torch's convolution.
+
+    Attributes
+    ----------
+    kernel_size, stride, padding : tuple of int
+        Of torch's convolution.
+    margins : sequence of (int, int), optional
+        Zeros that are added before that; a negative number crops.
+    """
+
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    margins: Margins | None
+
+    @classmethod
+    def of(cls, kernel_size: Sequence[int], stride: Sequence[int], zeros: Margins) -> Correlation:
+        """Plan a correlation with so many zeros before and after each dimension."""
+        # torch's own padding saves a copy, but its fast kernels take it only up to half the kernel's size.
+        if all(before == after and 0 <= 2 * before < k for (before, after), k in zip(zeros, kernel_size, strict=True)):
+            return cls(tuple(kernel_size), tuple(stride), tuple(before for before, _ in zeros), None)
+        return cls(tuple(kernel_size), tuple(stride), (0,) * len(stride), zeros)
+
+    def prepared(self, weight: torch.Tensor) -> Weights:
+        """The kernel in the forms that a call takes."""
+        return (weight,)
+
+    def __call__(self, x: torch.Tensor, weights: Weights, groups: int = 1) -> torch.Tensor:
+        """Correlate images (batch, c_in, *spatial) with a prepared kernel; `groups` is torch's."""
+        if self.margins is not None:
+            x = extend(x, self.margins, "constant")
+        return CORRELATE[len(self.stride)](x, weights[0], None, self.stride, self.padding, 1, groups)
 
 
 def flipped(weight: torch.Tensor, dims: int) -> torch.Tensor:
@@ -33,11 +72,7 @@ def correlate(x: torch.Tensor, weight: torch.Tensor, stride: Sequence[int], zero
     zeros : sequence of (int, int)
         Zeros before and after each dimension; a negative number crops.
     """
-    # torch's own padding saves a copy, but its fast kernels take it only up to half the kernel's size.
-    for (before, after), k in zip(zeros, weight.shape[2:], strict=True):
-        if before != after or not 0 <= 2 * before < k:
-            return _CORRELATE[len(stride)](extend(x, zeros, "constant"), weight, None, stride)
-    return _CORRELATE[len(stride)](x, weight, None, stride, [before for before, _ in zeros])
+    return Correlation.of(weight.shape[2:], stride, zeros)(x, (weight,))
 
 
 def correlate_transposed(
@@ -65,7 +100,7 @@ def correlate_transposed(
 
 
 def on_images(
-    function: Callable[[torch.Tensor], torch.Tensor],
+    function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     x: torch.Tensor,
     kernel: torch.Tensor,
     given: tuple[int, ...],
@@ -76,7 +111,7 @@ def on_images(
     Parameters
     ----------
     function : callable
-        Linear in its argument, of shape ``(batch, channels, *spatial)``.
+        Takes images of shape ``(batch, channels, *spatial)``, in which it is linear, and the kernel.
     x : torch.Tensor, shape ``(*batch, *given)``
         Under a real kernel a complex `x` is taken as two real images.
     kernel : torch.Tensor
@@ -88,11 +123,11 @@ def on_images(
     -------
     torch.Tensor, shape ``(*batch, *wanted)``
     """
-    if x.is_complex() and not kernel.is_complex():
-        return on_real_and_imaginary(lambda parts: on_images(function, parts, kernel, given, wanted), x)
     if x.dtype != kernel.dtype:
+        if x.is_complex() and not kernel.is_complex():
+            return on_real_and_imaginary(lambda parts: on_images(function, parts, kernel, given, wanted), x)
         x = x.to(torch.promote_types(x.dtype, kernel.dtype))
     batch = x.shape[: x.ndim - len(given)]
     count = math.prod(batch)
     images = x.reshape(count, *given) if kernel.ndim > len(given) else x.reshape(count, 1, *given)
-    return function(images).reshape(batch + wanted)
+    return function(images, kernel).reshape(*batch, *wanted)

@@ -17,6 +17,7 @@ __all__ = [
     "fft",
     "inverse_fft",
     "on_real_and_imaginary",
+    "scaled_in_place",
     "squared_magnitude",
     "trailing_dims",
 ]
@@ -144,6 +145,13 @@ def inverse_fft(
         result = _resized(z, dims, size or [z.shape[d] for d in dims])
         return result.real if half else result.to(z.dtype.to_complex())
     return (torch.fft.irfftn if half else torch.fft.ifftn)(z, s=size, dim=dims, norm=norm)
+
+
+def scaled_in_place(z: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """``z * factor`` in the memory of z, a temporary of the result's type, where torch's transforms allow that."""
+    if torch.compiler.is_compiling() or factor.requires_grad or torch._C._are_functorch_transforms_active():
+        return z * factor
+    return z.mul_(factor)
 
 
 def on_real_and_imaginary(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from operators.algebra import Adjoint, identity_multiple
 from operators.checks import Shape, check_finite
 from operators.core import LinearOperator
-from operators.fourier import fft, inverse_fft, on_real_and_imaginary, squared_magnitude, trailing_dims
+from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place, squared_magnitude, trailing_dims
 from operators.scalars import Scalar, is_complex
 from operators.solve import over_batch
 
@@ -91,7 +91,7 @@ class FourierMultiplier(LinearOperator):
             x = x.to(torch.promote_types(x.dtype, factor.real.dtype))
         else:
             factor = _in_precision_of(factor, x)
-        z = fft(x, self.dims, half=self.is_half) * factor
+        z = scaled_in_place(fft(x, self.dims, half=self.is_half), factor)
         result = inverse_fft(z, self.dims, half=self.is_half, size=[self.in_shape[d] for d in self.dims])
         return result.to(x.dtype) if self.is_half else result
 

@@ -20,19 +20,26 @@ class KernelCache(Generic[T]):
     `torch.compile` or a `torch.func` transform. Copies and pickles begin empty.
     """
 
-    _entry: tuple[torch.Tensor, tuple, T] | None = None
+    _entry: tuple[torch.Tensor, torch.Tensor, tuple, T] | None = None
 
     def get(self, kernel: torch.Tensor, dtype: torch.dtype, compute: Callable[[torch.Tensor], T]) -> T:
         """``compute(kernel.to(dtype))``, or what it was the last time."""
+        entry = self._entry
+        if (
+            entry is not None
+            and not torch.compiler.is_compiling()
+            and entry[0] is kernel
+            and not kernel.requires_grad
+            and entry[2] == (dtype, kernel.data_ptr(), kernel._version)
+        ):
+            return entry[3]
         if _is_traced(kernel) or kernel.is_inference():
             return compute(kernel.to(dtype))
-        key = (dtype, kernel.data_ptr(), kernel.device, kernel.dtype, kernel._version)
-        entry = self._entry
-        if entry is None or entry[1] != key:
-            with torch.inference_mode(False), torch.no_grad():
-                # The alias of the kernel keeps its memory, so that no other kernel can have the same address.
-                self._entry = entry = (kernel.detach(), key, compute(kernel.to(dtype)))
-        return entry[2]
+        key = (dtype, kernel.data_ptr(), kernel._version)
+        with torch.inference_mode(False), torch.no_grad():
+            # The alias of the kernel keeps its memory, so that no other numbers can have the same address.
+            self._entry = (kernel, kernel.detach(), key, value := compute(kernel.to(dtype)))
+        return value
 
     def __getstate__(self) -> dict:
         return {}

@@ -83,6 +83,7 @@ class NUFFT(LinearOperator):
     """
 
     points: torch.Tensor
+    has_fast_gram = True
 
     def __init__(self, points: torch.Tensor, in_shape: Shape, tolerance: float = 1e-6, norm: str = "ortho") -> None:
         shape = check_points(points, in_shape, self.name)

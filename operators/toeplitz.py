@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from operators.algebra import Adjoint, identity_multiple
 from operators.checks import check_finite
 from operators.core import LinearOperator
-from operators.fourier import fft, inverse_fft, on_real_and_imaginary
+from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place
 from operators.kernel_cache import KernelCache
 from operators.kernel_spectrum import fast_length, kernel_spectrum
 from operators.scalars import Scalar, is_complex
@@ -22,8 +23,7 @@ class Toeplitz(LinearOperator):
     r"""``y[i] = sum_j kernel[i - j + n - 1] x[j]``: a convolution whose input and output are the same n positions.
 
     The normal operator of a transform to arbitrary frequencies is of this kind, and so is the covariance of a
-    stationary process. It takes two Fourier transforms of about twice the size [1]_, of which only the rows are
-    computed that are not zero or not cropped.
+    stationary process. It is a part of a circular convolution of twice the size [1]_.
 
     Parameters
     ----------
@@ -69,8 +69,10 @@ class Toeplitz(LinearOperator):
         super().__init__(shape, shape)
         self._register("kernel", kernel)
         self.hermitian = bool(hermitian)
-        self.grid = tuple(fast_length(m) for m in kernel.shape)
+        # A convolution with a period of twice the size or more.
+        self.half_grid = tuple(fast_length(n) for n in shape)
         self._cache: KernelCache[torch.Tensor] = KernelCache()
+        self._parity_cache: KernelCache[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self._filtered(x, adjoint=False)
@@ -79,17 +81,47 @@ class Toeplitz(LinearOperator):
         return self._filtered(y, adjoint=not self.hermitian)
 
     def _filtered(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
-        half = not self.kernel.is_complex()
-        if half and x.is_complex():
+        if self.kernel.is_complex():
+            return self._by_parities(x.to(torch.promote_types(x.dtype, torch.complex64)), adjoint)
+        if x.is_complex():
             return on_real_and_imaginary(functools.partial(self._filtered, adjoint=adjoint), x)
-        precision = torch.promote_types(x.dtype, torch.float32 if half else torch.complex64)
-        spectrum = self._cache.get(self.kernel, precision, self._spectrum)
-        result = _extended(x, self.grid, half) * (spectrum.conj() if adjoint else spectrum)
-        result = _cropped(result, self.grid, self.in_shape, half)
-        return result.to(x.dtype) if half else result
+        spectrum = self._cache.get(self.kernel, torch.promote_types(x.dtype, torch.float32), self._spectrum)
+        dims, grid = tuple(range(-len(self.in_shape), 0)), [2 * m for m in self.half_grid]
+        z = scaled_in_place(fft(x, dims, half=True, size=grid), spectrum.conj() if adjoint else spectrum)
+        return _cropped(inverse_fft(z, dims, half=True, size=grid), self.in_shape).to(x.dtype)
+
+    def _by_parities(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
+        """The sum over even and odd frequencies along each dimension, each a transform of half the grid.
+
+        Half of the period is zeros before the convolution, and half is cropped after it: transforms of single size, of
+        the image times a phase for the odd frequencies, do without either.
+        """
+        dims, half = tuple(range(-len(self.in_shape), 0)), self.half_grid
+        total: torch.Tensor | None = None
+        for phase, back, spectrum in self._parity_cache.get(self.kernel, x.dtype, self._parities):
+            z = fft(x * phase, dims, size=half)
+            z = inverse_fft(scaled_in_place(z, spectrum.conj() if adjoint else spectrum), dims)
+            z = scaled_in_place(_cropped(z, self.in_shape), back)
+            total = z if total is None else total.add_(z)
+        assert total is not None
+        return total
+
+    def _parities(self, kernel: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """For even and odd frequencies along each dimension: the phase, its conjugate, and the spectrum there."""
+        spectrum = self._spectrum(kernel) / 2 ** len(self.in_shape)
+        result = []
+        for parity in itertools.product((0, 1), repeat=len(self.in_shape)):
+            phase = torch.ones((), dtype=kernel.dtype, device=kernel.device)
+            for odd, n, m in zip(parity, self.in_shape, self.half_grid, strict=True):
+                turns = odd * torch.arange(n, dtype=torch.float64, device=kernel.device) / m
+                phase = phase[..., None] * torch.exp(-1j * torch.pi * turns).to(kernel.dtype)
+            part = spectrum[tuple(slice(p, None, 2) for p in parity)].contiguous()
+            result.append((phase, torch.conj_physical(phase), part))
+        return result
 
     def _spectrum(self, kernel: torch.Tensor) -> torch.Tensor:
-        spectrum = kernel_spectrum(kernel, self.grid, [1 - n for n in self.in_shape], reverse=True)
+        shifts = [1 - n for n in self.in_shape]
+        spectrum = kernel_spectrum(kernel, [2 * m for m in self.half_grid], shifts, reverse=True)
         return spectrum.real.clone() if self.hermitian else spectrum
 
     def _adjoint_operator(self) -> LinearOperator:
@@ -98,6 +130,9 @@ class Toeplitz(LinearOperator):
         if self._parameters:
             return Adjoint(self)
         return Toeplitz(self.kernel.conj().flip(tuple(range(self.kernel.ndim))).resolve_conj())
+
+    def _real_part(self) -> LinearOperator:
+        return Toeplitz(self.kernel.real.clone(), self.hermitian)
 
     def _added_to(self, other: LinearOperator) -> LinearOperator | None:
         if isinstance(other, Toeplitz):
@@ -117,15 +152,7 @@ class Toeplitz(LinearOperator):
         return "hermitian" if self.hermitian else ""
 
 
-def _extended(x: torch.Tensor, grid: Sequence[int], half: bool) -> torch.Tensor:
-    """The transform of `x` continued by zeros: along one dimension after the other, so that few rows are of zeros."""
-    for dim in range(-1, -len(grid) - 1, -1):
-        x = fft(x, (dim,), half=half and dim == -1, size=(grid[dim],))
+def _cropped(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    for dim, n in enumerate(shape, start=-len(shape)):
+        x = x.narrow(dim, 0, n)
     return x
-
-
-def _cropped(z: torch.Tensor, grid: Sequence[int], shape: Sequence[int], half: bool) -> torch.Tensor:
-    """The beginning of the inverse transform: of what is cropped along one dimension, no other one is computed."""
-    for dim in range(-len(grid), 0):
-        z = inverse_fft(z, (dim,), half=half and dim == -1, size=(grid[dim],)).narrow(dim, 0, shape[dim])
-    return z

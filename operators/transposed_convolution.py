@@ -93,15 +93,15 @@ class TransposedConvolution(LinearOperator):
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         return on_images(self._collected, y, self.kernel, self.out_shape, self.in_shape)
 
-    def _spread(self, x: torch.Tensor) -> torch.Tensor:
-        return correlate_transposed(x, self._weight(x.dtype), self.stride, self.margins, self.spatial_out)
+    def _spread(self, x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return correlate_transposed(x, self._weight(kernel, x.dtype), self.stride, self.margins, self.spatial_out)
 
-    def _collected(self, y: torch.Tensor) -> torch.Tensor:
-        return correlate(y, self._weight(y.dtype).conj(), self.stride, self.margins)
+    def _collected(self, y: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        return correlate(y, self._weight(kernel, y.dtype).conj(), self.stride, self.margins)
 
-    def _weight(self, dtype: torch.dtype) -> torch.Tensor:
+    def _weight(self, kernel: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         dims = len(self.stride)
-        kernel = self.kernel if self.mode == "correlation" else flipped(self.kernel, dims)
+        kernel = kernel if self.mode == "correlation" else flipped(kernel, dims)
         return (kernel if kernel.ndim > dims else kernel[None, None]).to(dtype)
 
     def extra_repr(self) -> str:

@@ -1,6 +1,7 @@
 """The libraries that we compare with, made importable."""
 
 import functools
+import importlib
 import types
 
 import torch
@@ -19,3 +20,18 @@ def deepinv() -> types.ModuleType:
 
     deepinv.torchvision_declarations = library  # its life is the declarations' life
     return deepinv
+
+
+@functools.cache
+def has(name: str) -> bool:
+    """Whether a library that only some machines have can be imported."""
+    try:
+        importlib.import_module(name)
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def astra() -> types.ModuleType:
+    """ASTRA, where `has` finds it."""
+    return importlib.import_module("astra")

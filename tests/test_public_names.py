@@ -11,7 +11,15 @@ import invnet
 import operators
 
 REFERENCE = "\n".join(page.read_text() for page in (Path(__file__).parent.parent / "docs/reference").glob("*.rst"))
-MODULES = ["operators", "operators.solve", "operators.testing", "invnet", "invnet.noise", "invnet.sensor"]
+MODULES = [
+    "operators",
+    "operators.mri",
+    "operators.solve",
+    "operators.testing",
+    "invnet",
+    "invnet.noise",
+    "invnet.sensor",
+]
 MODULES += ["invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data"]
 
 

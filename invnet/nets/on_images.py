@@ -11,7 +11,7 @@ from invnet.checks import check_number
 from invnet.nets.base import ConvNet
 from operators.checks import check_choice, check_positive_int, check_tensor
 
-__all__ = ["OnImages", "on_images"]
+__all__ = ["OnImages", "joined_parts", "on_images"]
 
 
 class OnImages(nn.Module):
@@ -105,7 +105,7 @@ class OnImages(nn.Module):
             As the class says.
         """
         check_tensor(x, "OnImages", "an image")
-        image = self._check_image(x)
+        image = self.check_image(x)
         batch, spatial = x.shape[: x.ndim - len(image)], x.shape[x.ndim - self.dims :]
         parts = torch.view_as_real(x.resolve_conj()) if x.is_complex() else x[..., None]
         # From (*batch, [C], *spatial, parts): the parts go beside the channels, or beside the batch.
@@ -116,7 +116,7 @@ class OnImages(nn.Module):
         dtype = x.real.dtype if weights is None else weights.dtype
         result = self._call((inner / self.scale).to(dtype), sigma, batch).to(x.real.dtype) * self.scale
         if x.is_complex():
-            result = torch.complex(*result.unflatten(place, (-1, 2)).unbind(place + 1))
+            result = joined_parts(result, place)
         lead = [result.shape[1]] if result.shape[1] > 1 else []
         return result.reshape(*batch, *lead, *result.shape[2:])
 
@@ -145,8 +145,14 @@ class OnImages(nn.Module):
     def _image_channels(self, is_complex: bool) -> int:
         return self.channels // 2 if is_complex and self.complex_as == "channels" else self.channels
 
-    def _check_image(self, x: torch.Tensor) -> tuple[int, ...]:
-        """The trailing dimensions that the network joins."""
+    def check_image(self, x: torch.Tensor) -> tuple[int, ...]:
+        """The trailing dimensions of an image that the network joins.
+
+        Raises
+        ------
+        ValueError
+            If the image does not have the channels or dimensions that the network takes.
+        """
         channels = self._image_channels(x.is_complex())
         count = self.image_dims(x.is_complex())
         if x.ndim < count or (channels > 1 and x.shape[x.ndim - count] != channels):
@@ -162,6 +168,11 @@ class OnImages(nn.Module):
     def extra_repr(self) -> str:
         """The channels and dimensions."""
         return f"channels={self.channels}, dims={self.dims}"
+
+
+def joined_parts(x: torch.Tensor, dim: int) -> torch.Tensor:
+    """Real and imaginary parts that alternate along a dimension, as complex numbers: half as many."""
+    return torch.complex(*x.unflatten(dim, (-1, 2)).unbind(dim + 1))
 
 
 def on_images(net: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

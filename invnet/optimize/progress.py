@@ -22,8 +22,8 @@ class Progress:
     ----------
     image_dims : int
         How many trailing dimensions make up one sample.
-    objective : callable
-        The objective of each sample at an image.
+    objective : callable or None
+        The objective of each sample at an image; None where an iteration has none.
     tol : float
         A sample is done when its residual, which the solver defines, is at most this.
     max_iter : int
@@ -46,7 +46,7 @@ class Progress:
     def __init__(
         self,
         image_dims: int,
-        objective: Callable[[torch.Tensor], torch.Tensor],
+        objective: Callable[[torch.Tensor], torch.Tensor] | None,
         tol: float,
         max_iter: int,
         every: int = 10,
@@ -90,7 +90,8 @@ class Progress:
         shape = tuple(image.shape[image.ndim - self.image_dims :])
         done = self.converged.to(image.device).expand(residual.shape)
         image = torch.where(over_batch(done, shape), image, new)
-        self.objectives.append(self.objective(image))
+        if self.objective is not None:
+            self.objectives.append(self.objective(image))
         self.residuals.append(torch.where(done, self.residuals[-1], residual) if self.residuals else residual)
         self.converged = done | (residual <= self.tol)
         self._all_done = bool(self.converged.all())  # asked once in a record, for it waits for the device

@@ -8,6 +8,7 @@ import warnings
 
 import torch
 
+from invnet.optimize import Progress
 from invnet.physics import Physics
 from operators.solve import ConvergenceWarning
 
@@ -39,6 +40,16 @@ class Info:
     converged: bool = True
     objective: list[float] = dataclasses.field(default_factory=list)
     residual: list[float] = dataclasses.field(default_factory=list)
+
+    @classmethod
+    def of(cls, progress: Progress) -> Info:
+        """The account of an iteration: the objective summed and the residual the largest over the batch."""
+        return cls(
+            iterations=progress.iterations,
+            converged=bool(progress.converged.all()),
+            objective=[value.sum().item() for value in progress.objectives],
+            residual=[residual.amax().item() for residual in progress.residuals if residual.numel()],
+        )
 
     def __repr__(self) -> str:
         if not self.iterations:

@@ -10,15 +10,21 @@ from invnet.noise import Gaussian
 from invnet.physics import Physics
 from operators.solve import over_batch
 
-__all__ = ["closed_prox", "conjugate", "lipschitz_constant", "total"]
+__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
+    A = physics.operator
+    return gaussian_prox(physics, y, batch) if A.gram.has_closed_solve or A.H.gram.has_closed_solve else None
+
+
+def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
+    """The proximal map of a Gaussian likelihood of one variance in each sample, by the normal equations."""
     A, noise = physics.operator, physics.likelihood
-    if not isinstance(noise, Gaussian) or not (A.gram.has_closed_solve or A.H.gram.has_closed_solve):
+    if not isinstance(noise, Gaussian):
         return None
     variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
@@ -34,8 +40,13 @@ def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     return prox
 
 
-def lipschitz_constant(physics: Physics, x: torch.Tensor, y: torch.Tensor, batch: int) -> torch.Tensor | None:
-    """Lipschitz constant of the likelihood's gradient in the image, for each sample; None if there is none."""
+def lipschitz_constant(
+    physics: Physics, x: torch.Tensor, y: torch.Tensor, batch: int, norm: float | None = None
+) -> torch.Tensor | None:
+    """Lipschitz constant of the likelihood's gradient in the image, for each sample; None if there is none.
+
+    `norm` is the operator's, if it is known.
+    """
     constant = physics.likelihood.lipschitz
     if constant is None:
         return None
@@ -45,7 +56,7 @@ def lipschitz_constant(physics: Physics, x: torch.Tensor, y: torch.Tensor, batch
         _, pullback, *_ = torch.func.vjp(physics.sensor, physics.operator(x))
         each = each * pullback(torch.ones_like(y))[0].abs().square()
     # A norm found by iteration is a lower bound: the margin keeps the steps safe.
-    size = 1.001 * physics.operator.norm().to(y.device, y.real.dtype)
+    size = 1.001 * (physics.operator.norm().to(y.device, y.real.dtype) if norm is None else norm)
     largest = each.flatten(batch).amax(-1) if y.ndim > batch else each
     return (largest * size**2).clamp_min(torch.finfo(y.real.dtype).tiny ** 0.5)
 

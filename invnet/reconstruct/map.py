@@ -142,7 +142,7 @@ class MAP(Reconstructor):
                 title="MAP" if self.progress else None,
             )
             x = self._bounded(solve(self._bounded(start), y, physics, progress))
-        return x, _info(progress)
+        return x, Info.of(progress)
 
     # ---------------------------------------------------------------- which solver
 
@@ -238,15 +238,6 @@ class MAP(Reconstructor):
         """The strength, the solver and the bounds."""
         bounds = "" if self.bounds is None else f", bounds={self.bounds}"
         return f"strength={self.strength:g}, solver={self.solver!r}{bounds}"
-
-
-def _info(progress: Progress) -> Info:
-    return Info(
-        iterations=progress.iterations,
-        converged=bool(progress.converged.all()),
-        objective=[value.sum().item() for value in progress.objectives],
-        residual=[residual.amax().item() for residual in progress.residuals if residual.numel()],
-    )
 
 
 def _checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:

@@ -9,12 +9,14 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
 from operators.ct.project import backproject, project, rays
 from operators.ct.rays import courses
+from operators.ct.source import check_source
 from operators.fourier import on_real_and_imaginary
 from operators.linear_pair import Fixed, LinearMap
 
@@ -34,9 +36,8 @@ class Poses(NamedTuple):
         Whether there is a source.
     centre : torch.Tensor, shape (views, dims)
         The middle of the detector.
-    steps : tuple of torch.Tensor, shape (views, dims)
-        In the plane from a detector to the next, then of a curved detector in depth; in space from a column to the
-        next, then from a row to the next.
+    steps : two of torch.Tensor, shape (views, dims)
+        In the plane along the detector, then in depth; in space from a column to the next, then from a row to the next.
     """
 
     source: torch.Tensor
@@ -48,7 +49,7 @@ class Poses(NamedTuple):
 class Beam(LinearOperator):
     """Line integrals of an image along the rays of a geometry: what is common to two and three dimensions.
 
-    A subclass registers its geometry by `_set_geometry`, says in `_poses` where it puts source and detector, and calls
+    A subclass registers its geometry by `_set_geometry`, says in `_poses` where source and detector then are, and calls
     `_fix_views` at the end of its constructor. If a part of the geometry takes gradients, the views are computed at
     every call, so that they reach it; else once. The geometry stays in double precision whatever type the operator is
     converted to.
@@ -57,7 +58,8 @@ class Beam(LinearOperator):
     views: torch.Tensor | None
     pixel_size: tuple[float, ...]
     _maps: tuple[LinearMap, LinearMap]  # the projection and its transpose
-    _ranks: Mapping[str, int] = {"center": 1}  # how many dimensions a part of the geometry has for one view, if not 0
+    _shapes: Mapping[str, tuple[int, ...]] = {}  # of the parts of a geometry for one view, where they are no numbers
+    _shared: tuple[str, ...] = ("center", "detector_spacing")  # the parts that are the same for all views
 
     @abc.abstractmethod
     def _poses(self) -> Poses:
@@ -66,6 +68,10 @@ class Beam(LinearOperator):
     @abc.abstractmethod
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """What the maps take: the geometry, and if it is learnable what gradients reach it through."""
+
+    @abc.abstractmethod
+    def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
+        """The positions (views, dims, detectors) in pixels of the detectors in some views, or of the outermost."""
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
@@ -82,13 +88,20 @@ class Beam(LinearOperator):
         directions = [self._to_pixels(step, False) for step in steps]
         return torch.cat([self._to_pixels(source, is_point), weight, self._to_pixels(centre, True), *directions], dim=1)
 
+    def _to_pixels(self, vectors: torch.Tensor, is_position: bool) -> torch.Tensor:
+        signs = (1, -1, 1)  # rows run down, against y
+        scales = [sign / size for sign, size in zip(signs, self.pixel_size[::-1], strict=False)]
+        scaled = vectors * vectors.new_tensor(scales)
+        return scaled + vectors.new_tensor([(n - 1) / 2 for n in self.in_shape[::-1]]) if is_position else scaled
+
     def to_vectors(self) -> torch.Tensor:
         """The geometry as vectors for each view, which `VectorBeam` takes.
 
         Returns
         -------
         torch.Tensor, shape (views, 6), or (views, 12) in three dimensions
-            Source (of parallel rays: their direction), middle of the detector, and the steps along it.
+            Source (of parallel rays: their direction), middle of the detector, and the steps along it, seen from the
+            middle of the image.
 
         Raises
         ------
@@ -98,30 +111,19 @@ class Beam(LinearOperator):
         source, _, centre, steps = self._poses()
         return torch.cat([source, centre, *steps[: len(self.in_shape) - 1]], dim=1)
 
-    def _to_pixels(self, vectors: torch.Tensor, is_position: bool) -> torch.Tensor:
-        signs = (1, -1, 1)  # rows run down, against y
-        per_unit = vectors.new_tensor([n / size for n, size in zip(signs, self.pixel_size[::-1], strict=False)])
-        if not is_position:
-            return vectors * per_unit
-        return vectors * per_unit + vectors.new_tensor([(n - 1) / 2 for n in self.in_shape[::-1]])
-
     def _check_source(self) -> None:
-        """Refuse a point source inside of what it is to see."""
-        dims = len(self.in_shape)
-        source = self._current_views()[:, :dims].detach()
-        edges = source.new_tensor(self.in_shape[::-1]) - 0.5
-        inside = ((source > -0.5) & (source < edges)).all(1)
-        if bool(inside.any()):
-            raise ValueError(
-                f"{self.name}: the source enters the image of {' x '.join(map(str, self.in_shape))} pixels in "
-                f"{int(inside.sum())} of {len(source)} views; it takes a source outside"
-            )
+        """Refuse an image of which a part lies at or behind the source."""
+        check_source(self.name, self.in_shape, self._current_views().detach(), self._detector_places)
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
-            if not isinstance(value, torch.nn.Parameter):
-                value = torch.as_tensor(value, dtype=torch.float64)
-            self._register(name, check_finite(value, self.name, name))
+            part = check_finite(as_real(value, self.name, name), self.name, name)
+            one = self._shapes.get(name, ())
+            takes = [one] if name in self._shared else [one, (*self.out_shape[:1], *one)]
+            if tuple(part.shape) not in takes:
+                got = tuple(part.shape)
+                raise ValueError(f"{self.name}: {name} takes shape {' or '.join(map(str, takes))}, got {got}")
+            self._register(name, part)
         self._geometry = tuple(parts)
 
     def _fix_views(self) -> None:
@@ -132,15 +134,19 @@ class Beam(LinearOperator):
         return self._compute_views() if self.views is None else self.views
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
-        # A geometry in 16 bits would be another one: only its device changes.
-        exact = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
-        super()._apply(fn, recurse)
-        for name, buffer in exact.items():
-            self._buffers[name] = buffer.to(self._buffers[name].device)  # type: ignore[union-attr]
-        return self
+        # A geometry in 16 bits would be another one, learnable or not: only its device changes.
+        def keeping_type(tensor: torch.Tensor) -> torch.Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        return super()._apply(keeping_type, recurse)
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
+        self._geometry_changed()
+
+    def _geometry_changed(self) -> None:
+        """Compute anew what was computed from the geometry."""
         if self.views is not None:
             self.views = self._compute_views()
 
@@ -163,19 +169,22 @@ class Beam(LinearOperator):
             If an index is out of range, or none is given.
         """
         count = self.out_shape[0]
-        chosen = torch.arange(count)[indices if isinstance(indices, slice) else torch.as_tensor(indices)].reshape(-1)
+        if not isinstance(indices, slice):
+            indices = torch.as_tensor(indices)
+            indices = indices if indices.numel() else indices.long()  # an empty list is taken for one of floats
+        chosen = torch.arange(count)[indices].reshape(-1)
         if not len(chosen):
             raise ValueError(f"{self.name}: a subset takes at least one of the {count} views, got none")
         part = copy.copy(self)
         part._buffers, part._parameters = dict(self._buffers), dict(self._parameters)
+        part._modules = dict(self._modules)
         for name in self._geometry:
             value = getattr(self, name)
-            if value.ndim > self._ranks.get(name, 0) and len(value) == count:
+            if value.ndim > len(self._shapes.get(name, ())):  # it has an entry for each view
                 part._parameters.pop(name, None)
                 part._buffers[name] = value[chosen.to(value.device)]
         part.out_shape = (len(chosen), *self.out_shape[1:])
-        if part.views is not None:
-            part._buffers["views"] = part.views[chosen.to(part.views.device)]
+        part._geometry_changed()
         return part
 
     def _real(self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int) -> torch.Tensor:
@@ -199,9 +208,11 @@ class PlanarBeam(Beam):
         Height and width of a pixel.
     """
 
-    places: torch.Tensor
+    places: torch.Tensor | None
+    angles: torch.Tensor
     center: torch.Tensor
     _maps = project, backproject
+    _shapes = {"center": (2,)}  # noqa: RUF012
 
     def __init__(self, in_shape: Shape, views: int, detectors: int, pixel_size: float | Sequence[float]) -> None:
         check_positive_int(detectors, self.name, "detectors")
@@ -210,14 +221,75 @@ class PlanarBeam(Beam):
         super().__init__(spatial_shape(in_shape, 2, self.name), (views, int(detectors)))
         self.pixel_size = sizes(pixel_size, 2, self.name, "pixel_size")
 
-    def _set_places(self, along: torch.Tensor, depth: torch.Tensor) -> None:
-        self.register_buffer("places", torch.stack([along, depth]), persistent=False)
+    def _compute_places(self) -> torch.Tensor:
+        """The places of the detectors (2, detectors) along the detector and in depth."""
+        index = self._detector_index()
+        return torch.stack([index, torch.zeros_like(index)])
+
+    def _detector_index(self) -> torch.Tensor:
+        """The detectors' numbers, counted from the detector's middle."""
+        count = self.out_shape[1]
+        return torch.arange(count, dtype=torch.float64, device=self.angles.device) - (count - 1) / 2
+
+    def _fix_views(self) -> None:
+        super()._fix_views()
+        self.register_buffer("places", None if self.views is None else self._compute_places(), persistent=False)
+
+    def _geometry_changed(self) -> None:
+        super()._geometry_changed()
+        if self.places is not None:
+            self.places = self._compute_places()
+
+    def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
+        views = self._current_views().detach()[chosen]
+        along, depth = self._compute_places().detach()
+        return views[:, 3:5, None] + along * views[:, 5:7, None] + depth * views[:, 7:9, None]
 
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """The geometry, and if it is learnable the courses of its rays."""
         views = self._current_views()
-        learnable = courses(views, self.places, self.pixel_size) if self.views is None else None
-        return rays(views, self.places, self.pixel_size, self.in_shape), learnable
+        places = self._compute_places() if self.places is None else self.places
+        learnable = courses(views, places, self.pixel_size) if self.views is None else None
+        return rays(views, places, self.pixel_size, self.in_shape), learnable
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The height and the width of the image in pixels."""
+        return self.in_shape[0], self.in_shape[1]
+
+    @property
+    def axis(self) -> torch.Tensor:
+        """The rotation axis (x, y) in pixels, from the centre of pixel (0, 0)."""
+        return self._to_pixels(self.center.detach().double()[None], True)[0]
+
+    def filtered_backprojection(self, y: torch.Tensor, window: str = "ram-lak") -> torch.Tensor:
+        """Reconstruct by filtered backprojection.
+
+        Parameters
+        ----------
+        y : torch.Tensor, shape ``(*batch, views, detectors)``
+        window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
+            Of the ramp filter: from the sharpest to the smoothest.
+
+        Returns
+        -------
+        torch.Tensor, shape ``(*batch, height, width)``
+            In the image's own units.
+
+        Raises
+        ------
+        ValueError
+            If the shape of `y` is wrong or the window unknown.
+        """
+        self._check(y, self.out_shape, "a sinogram")
+        return self._real(lambda sinograms: self._filtered_backprojection(sinograms, window), y, 2)
+
+    @abc.abstractmethod
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        """For a real batch (B, views, detectors)."""
+
+    def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
+        return self.filtered_backprojection(y)
 
     def _inner_radius(self) -> float:
         """Of the circle around the rotation axis that the image holds."""
@@ -235,17 +307,13 @@ def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
     return shape
 
 
-def as_float(value: Number) -> float:
-    """Return a number as it is now, also that of a learnable one."""
-    return float(value.detach() if isinstance(value, torch.Tensor) else value)
-
-
-def sizes(value: float | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
+def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
     """Return one positive number for each of `dims` dimensions."""
-    entries = tuple(value) if isinstance(value, Sequence) else (value,) * dims
-    if len(entries) != dims or not all(math.isfinite(n) and n > 0 for n in entries):
-        raise ValueError(f"{owner}: {name} takes a positive number, or one for each of {dims} dimensions, got {value}")
-    return tuple(float(n) for n in entries)
+    entries = as_real(value, owner, name).detach().reshape(-1).tolist()
+    if len(entries) not in (1, dims) or not all(math.isfinite(n) and n > 0 for n in entries):
+        each = f", or one for each of {dims} dimensions" if dims > 1 else ""
+        raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
+    return tuple(entries * dims if len(entries) == 1 else entries)
 
 
 def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float = 2) -> torch.Tensor:
@@ -256,15 +324,14 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float =
     angles : sequence of float or torch.Tensor
     owner : str
     turns : float
-        How many one makes in radians at the most.
+        That angles in radians make at the most.
 
     Warns
     -----
     UserWarning
         If they look like degrees.
     """
-    if not isinstance(angles, torch.nn.Parameter):
-        angles = torch.as_tensor(angles, dtype=torch.float64)
+    angles = as_real(angles, owner, "angles")
     if angles.ndim != 1 or not len(angles):
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
     check_finite(angles, owner, "angles")
@@ -273,9 +340,21 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float =
         warnings.warn(
             f"{owner}: takes angles in radians; the largest of {largest:g} looks like degrees "
             "(torch.deg2rad converts them)",
-            stacklevel=4,
+            stacklevel=3,
         )
     return angles
+
+
+def as_real(value: Number | Sequence[float] | Sequence[Sequence[float]], owner: str, name: str) -> torch.Tensor:
+    """Return numbers as a tensor in double precision (a parameter as it is)."""
+    if np.iscomplexobj(value.detach() if isinstance(value, torch.Tensor) else value):
+        raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")
+    if isinstance(value, torch.nn.Parameter):
+        return value
+    try:
+        return torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
 
 
 def unit_vectors(angles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Number, Poses, as_angles, as_float
+from operators.ct.beam import Number, Poses, as_angles, as_real
 from operators.ct.coverage import warn_if_low, warn_if_narrow
-from operators.ct.volume import VolumeBeam, mid_point, per_detector_axis, signed_spacing
+from operators.ct.volume import VolumeBeam, signed_spacing
 
 __all__ = ["ConeBeam"]
 
@@ -42,7 +42,7 @@ class ConeBeam(VolumeBeam):
         centre, so that angles from ``-n * pi`` to ``n * pi`` are a scan of n turns around the volume's middle.
     pixel_size : float or (float, float, float)
         Of a voxel, or its depth, height and width.
-    detector_spacing : float, (float, float) or torch.Tensor, shape () or (2,)
+    detector_spacing : float, (float, float) or torch.Tensor, shape (2,)
         Distance of the detector's rows and of its columns; negative where they are numbered the other way.
     detector_offset : (float, float) or torch.Tensor, shape (2,) or (views, 2)
         By how much the detector's middle lies off the ray through the rotation centre, along z and along the columns.
@@ -82,6 +82,7 @@ class ConeBeam(VolumeBeam):
     source_distance: torch.Tensor
     detector_distance: torch.Tensor
     pitch: torch.Tensor
+    _shared = (*VolumeBeam._shared, "pitch")
 
     def __init__(
         self,
@@ -96,7 +97,8 @@ class ConeBeam(VolumeBeam):
         detector_offset: Sequence[float] | torch.Tensor = (0.0, 0.0),
         center: Sequence[float] | torch.Tensor = (0.0, 0.0, 0.0),
     ) -> None:
-        angles = as_angles(angles, self.name, turns=_TURNS if as_float(pitch) else 2)
+        pitch = as_real(pitch, self.name, "pitch")
+        angles = as_angles(angles, self.name, turns=_TURNS if bool(pitch.detach().any()) else 2)
         super().__init__(in_shape, len(angles), detectors, pixel_size)
         self._set_geometry(
             angles=angles,
@@ -104,8 +106,8 @@ class ConeBeam(VolumeBeam):
             detector_distance=detector_distance,
             pitch=pitch,
             detector_spacing=signed_spacing(detector_spacing, self.name),
-            detector_offset=per_detector_axis(detector_offset, self.name),
-            center=mid_point(center, self.name),
+            detector_offset=detector_offset,
+            center=center,
         )
         if not bool((self.source_distance > 0).all() and (self.detector_distance >= 0).all()):
             raise ValueError(
@@ -122,17 +124,17 @@ class ConeBeam(VolumeBeam):
 
     def _poses(self) -> Poses:
         along, away, up = self._axes()
-        rise = (self.pitch / (2 * math.pi) * self.angles.double()).reshape(-1, 1) * up
+        rise = (self.angles.double() / (2 * math.pi) * self.pitch).reshape(-1, 1) * up
         source = self.center + rise - self.source_distance.reshape(-1, 1) * away
         middle = source + self._focal_distance.reshape(-1, 1) * away + self._offset(along, up)
         return Poses(source, True, middle, self._steps(along, up))
 
     def _warn_if_small(self) -> None:
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())
-        (row, column), (rows, columns) = self.detector_spacing.detach().abs().expand(2).tolist(), self._detector_edges()
+        (row, column), (rows, columns) = self.detector_spacing.detach().abs().tolist(), self._detector_edges()
         left, right = (source * math.sin(math.atan(edge / focal)) for edge in columns)
         warn_if_narrow(self.name, (left, right), column * source / focal, self._inner_radius(), self.angles)
-        if as_float(self.pitch) == 0:
+        if not bool(self.pitch.detach().any()):
             low, high = (edge * source / focal for edge in rows)
-            depth, middle = self.in_shape[0] * self.pixel_size[0], as_float(self.center[2])
+            depth, middle = self.in_shape[0] * self.pixel_size[0], float(self.center[2].detach())
             warn_if_low(self.name, (low, high), row * source / focal, depth, middle)

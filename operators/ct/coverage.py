@@ -19,7 +19,8 @@ def warn_if_narrow(
 ) -> None:
     """Warn if the rays at the detector's edges pass inside the circle that the image holds around the rotation axis.
 
-    Over a full turn each side of the axis is seen from both sides, so that one edge suffices (a half-fan).
+    Over a full turn each side of the axis is seen from both sides, so that one edge suffices (a half-fan) if the other
+    is at the axis or beyond.
 
     Parameters
     ----------
@@ -34,12 +35,15 @@ def warn_if_narrow(
     angles : torch.Tensor, shape (views,)
     """
     is_full_turn = float(angles.detach().max() - angles.detach().min()) > 1.9 * math.pi
-    reach = (max if is_full_turn else min)(-min(edges), max(edges))
-    if reach < radius - tolerance:
+    near, far = sorted((-min(edges), max(edges)))
+    reach = far if is_full_turn else near
+    missing = max(radius - reach, -near if is_full_turn else 0.0)
+    if missing > tolerance:
         warnings.warn(
-            f"{owner}: the detector is too narrow for the object: its outermost rays pass {reach:g} from the rotation "
-            f"axis, but the image holds a circle of radius {radius:g} around it; {radius - reach:g} are missing",
-            stacklevel=4,
+            f"{owner}: the detector is too narrow for the object: its outermost rays pass {near:g} and {far:g} "
+            f"from the axis on either side, but the image holds a circle of radius {radius:g} around it; "
+            f"{missing:g} are missing",
+            stacklevel=3,
         )
 
 
@@ -64,5 +68,5 @@ def warn_if_low(owner: str, edges: tuple[float, float], tolerance: float, depth:
         warnings.warn(
             f"{owner}: the detector is too low for the object: its rows see the rotation axis from "
             f"{min(edges) + middle:g} to {max(edges) + middle:g}, the volume goes from {-depth / 2:g} to {depth / 2:g}",
-            stacklevel=4,
+            stacklevel=3,
         )

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, check_choice, check_positive_int
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_float, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
+from operators.ct.fbp import fan_backprojection
 
 __all__ = ["FanBeam"]
 
@@ -37,7 +38,7 @@ class FanBeam(PlanarBeam):
     pixel_size : float or (float, float)
         Of a pixel, or its height and its width.
     detector_spacing : float or torch.Tensor, shape ()
-        Distance of the detectors along the line or, as a number, along the arc.
+        Distance of the detectors along the line or the arc.
     detector_offset : float or torch.Tensor, shape () or (views,)
         By how much the detector's middle lies off the ray through the rotation axis, along the line or the arc.
     center : (float, float) or torch.Tensor, shape (2,)
@@ -46,7 +47,7 @@ class FanBeam(PlanarBeam):
     Raises
     ------
     TypeError, ValueError
-        If a shape, a size or an angle is not what it should be, or the source enters the image.
+        If a shape, a size or an angle is not what it should be, or a part of the image lies at or behind the source.
 
     Warns
     -----
@@ -56,7 +57,8 @@ class FanBeam(PlanarBeam):
     Notes
     -----
     Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients reach them, of first order.
-    `direct_inverse` is filtered backprojection, with Parker's weights where the angles are less than a full turn.
+    `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter, and with Parker's weights if the angles are
+    less than a full turn.
 
     References
     ----------
@@ -68,7 +70,7 @@ class FanBeam(PlanarBeam):
     >>> angles = torch.arange(4) * math.pi / 2
     >>> A = FanBeam((4, 4), angles, detectors=8, source_distance=10.0, detector_distance=10.0)
     >>> A(torch.ones(4, 4))[0].round(decimals=2)
-    tensor([0.0000, 1.4400, 4.0500, 4.0100, 4.0100, 4.0500, 1.4400, 0.0000])
+    tensor([3.0300, 4.0300, 4.0100, 4.0000, 4.0000, 4.0100, 4.0300, 3.0300])
     """
 
     angles: torch.Tensor
@@ -94,7 +96,7 @@ class FanBeam(PlanarBeam):
         detectors = check_positive_int(detectors, self.name, "detectors")
         super().__init__(spatial_shape(in_shape, 2, self.name), len(angles), detectors, pixel_size)
         self.detector = check_choice(detector, ("flat", "curved"), self.name, "detector")
-        sizes(as_float(detector_spacing), 1, self.name, "detector_spacing")
+        sizes(detector_spacing, 1, self.name, "detector_spacing")
         self._set_geometry(
             angles=angles,
             source_distance=source_distance,
@@ -108,27 +110,34 @@ class FanBeam(PlanarBeam):
                 f"{self.name}: takes a positive source_distance and a detector_distance of at least zero, "
                 f"got {source_distance} and {detector_distance}"
             )
-        self._set_places(*self._detector_places())
+        self._check_curve()
         self._fix_views()
         self._check_source()
-        self._warn_if_narrow()
+        warn_if_narrow(self.name, *self._seen(), self._inner_radius(), self.angles)
 
     @property
     def _focal_distance(self) -> torch.Tensor:
         return self.source_distance.double() + self.detector_distance
 
-    def _detector_places(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Along the detector and in depth: in detectors if it is flat, in focal distances if it is curved."""
-        index = torch.arange(self.out_shape[1], dtype=torch.float64) - (self.out_shape[1] - 1) / 2
+    def _compute_places(self) -> torch.Tensor:
+        # In detectors if it is flat, in focal distances if it is curved.
         if self.detector == "flat":
-            return index, torch.zeros_like(index)
-        focal = self._focal_distance.detach()
-        if focal.ndim or self.detector_spacing.requires_grad:
-            raise ValueError(f"{self.name}: a curved detector takes one radius for all views and a fixed spacing")
-        fan_angle = index * self.detector_spacing / focal
-        if float(fan_angle.abs().max()) >= math.pi / 2:
-            raise ValueError(f"{self.name}: the curved detector spans {float(2 * fan_angle.max()):g} rad, more than pi")
-        return torch.sin(fan_angle), torch.cos(fan_angle) - 1
+            return super()._compute_places()
+        fan_angle = self._fan_angle()
+        return torch.stack([torch.sin(fan_angle), torch.cos(fan_angle) - 1])
+
+    def _fan_angle(self) -> torch.Tensor:
+        """Of each ray from the one through a curved detector's middle."""
+        return self._detector_index() * self.detector_spacing / self._focal_distance
+
+    def _check_curve(self) -> None:
+        if self.detector == "flat":
+            return
+        if self._focal_distance.ndim:
+            raise ValueError(f"{self.name}: a curved detector takes one radius for all views")
+        span = 2 * float(self._fan_angle().detach().abs().max())
+        if span >= math.pi:
+            raise ValueError(f"{self.name}: the curved detector spans {span:g} rad; it takes less than pi")
 
     def _poses(self) -> Poses:
         along, away = unit_vectors(self.angles)
@@ -141,19 +150,23 @@ class FanBeam(PlanarBeam):
         along, away = torch.cos(turn) * along - torch.sin(turn) * away, torch.cos(turn) * away + torch.sin(turn) * along
         return Poses(source, True, source + focal * away, (focal * along, focal * away))
 
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        return fan_backprojection(self, y, window)
+
     def to_vectors(self) -> torch.Tensor:
         """As for every geometry; a curved detector has none."""
         if self.detector == "curved":
             raise ValueError(f"{self.name}: a curved detector is not described by vectors")
         return super().to_vectors()
 
-    def _warn_if_narrow(self) -> None:
+    def _seen(self) -> tuple[tuple[float, float], float]:
+        """How far from the axis, with sign, the first and the last ray pass; and the distance of neighbours there."""
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())
-        spacing, offset = as_float(self.detector_spacing), float(self.detector_offset.detach().mean())
+        spacing, offset = float(self.detector_spacing.detach()), float(self.detector_offset.detach().mean())
         half = self.out_shape[1] * spacing / 2
         angle = math.atan if self.detector == "flat" else float
         left, right = (source * math.sin(angle(edge / focal)) for edge in (offset - half, offset + half))
-        warn_if_narrow(self.name, (left, right), spacing * source / focal, self._inner_radius(), self.angles)
+        return (left, right), spacing * source / focal
 
     def extra_repr(self) -> str:
         """The kind of detector."""

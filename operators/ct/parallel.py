@@ -7,9 +7,12 @@ from collections.abc import Sequence
 
 import torch
 
-from operators.checks import Shape
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_float, sizes, spatial_shape, unit_vectors
+from operators.checks import Shape, check_choice
+from operators.core import LinearOperator
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
+from operators.ct.fbp import parallel_backprojection
+from operators.ct.fourier_slice import FourierSlices
 
 __all__ = ["ParallelBeam"]
 
@@ -36,6 +39,11 @@ class ParallelBeam(PlanarBeam):
         By how much the detector's middle lies off the projection of the rotation axis.
     center : (float, float) or torch.Tensor, shape (2,)
         The rotation axis (x, y), seen from the image's centre.
+    model : {"joseph", "fourier"}
+        Joseph's method; or the projection of the band-limited image through the pixels, by the Fourier slice theorem
+        and a non-uniform transform [2]_, whose `gram` costs two Fourier transforms whatever the number of views.
+    tolerance : float
+        Of the model "fourier", which needs finufft; see `NUFFT`.
 
     Raises
     ------
@@ -53,12 +61,15 @@ class ParallelBeam(PlanarBeam):
     whichever the ray crosses fewer of. Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients
     reach them, of first order.
 
-    `direct_inverse` is filtered backprojection; see `operators.ct.filtered_backprojection` for other filters.
+    `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter; the angles may be in any order and unevenly
+    spaced.
 
     References
     ----------
     .. [1] P. Joseph, "An improved algorithm for reprojecting rays through pixel images", IEEE Trans. Med. Imaging 1,
        1982.
+    .. [2] S. Matej, J. Fessler and I. Kazantsev, "Iterative tomographic image reconstruction using Fourier-based
+       forward and back-projectors", IEEE Trans. Med. Imaging 23, 2004.
 
     Examples
     --------
@@ -83,19 +94,22 @@ class ParallelBeam(PlanarBeam):
         detector_spacing: Number = 1.0,
         detector_offset: Number = 0.0,
         center: Sequence[float] | torch.Tensor = (0.0, 0.0),
+        model: str = "joseph",
+        tolerance: float = 1e-6,
     ) -> None:
+        self.model = check_choice(model, ("joseph", "fourier"), self.name, "model")
         angles = as_angles(angles, self.name)
         shape, pixel = spatial_shape(in_shape, 2, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
-        (spacing,) = sizes(as_float(detector_spacing), 1, self.name, "detector_spacing")
+        (spacing,) = sizes(detector_spacing, 1, self.name, "detector_spacing")
         if detectors is None:
             detectors = math.ceil(math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) / spacing)
         super().__init__(shape, len(angles), detectors, pixel)
         self._set_geometry(
             angles=angles, detector_spacing=detector_spacing, detector_offset=detector_offset, center=center
         )
-        along = torch.arange(detectors, dtype=torch.float64) - (detectors - 1) / 2
-        self._set_places(along, torch.zeros_like(along))
         self._fix_views()
+        self.slices = self._fourier_slices(float(tolerance)) if model == "fourier" else None
+        self.has_fast_gram = self.slices is not None and self.slices.has_fast_gram
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
         warn_if_narrow(self.name, (offset - half, offset + half), spacing, self._inner_radius(), self.angles)
 
@@ -103,3 +117,33 @@ class ParallelBeam(PlanarBeam):
         along, across = unit_vectors(self.angles)
         centre = self.center + self.detector_offset.reshape(-1, 1) * along
         return Poses(-across, False, centre, (self.detector_spacing * along, torch.zeros_like(along)))
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        return super()._forward(x) if self.slices is None else self._real(self.slices, x, 2)
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        return super()._adjoint(y) if self.slices is None else self._real(self.slices.adjoint, y, 2)
+
+    def _gram(self) -> LinearOperator:
+        return super()._gram() if self.slices is None else self.slices.gram
+
+    def _fourier_slices(self, tolerance: float) -> FourierSlices:
+        if self.views is None:
+            raise ValueError(f"{self.name}: a learnable geometry takes the model joseph, got fourier")
+        along, _ = unit_vectors(self.angles)
+        first = self._detector_index()[0] * self.detector_spacing + self.detector_offset + along @ self.center
+        spacing = float(self.detector_spacing)
+        detectors = self.out_shape[1]
+        return FourierSlices(self.size, along, first, detectors, spacing, self.pixel_size, tolerance)
+
+    def _geometry_changed(self) -> None:
+        super()._geometry_changed()
+        if self.slices is not None:
+            self.slices = self._fourier_slices(self.slices.transform.tolerance)
+
+    def extra_repr(self) -> str:
+        """The model, if it is not Joseph's."""
+        return "" if self.slices is None else "model='fourier'"
+
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        return parallel_backprojection(self, y, window)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Poses, as_angles, as_float, sizes, spatial_shape
+from operators.ct.beam import Poses, as_angles, sizes, spatial_shape
 from operators.ct.coverage import warn_if_low, warn_if_narrow
-from operators.ct.volume import VolumeBeam, default_detectors, mid_point, per_detector_axis, signed_spacing
+from operators.ct.volume import VolumeBeam, default_detectors, signed_spacing
 
 __all__ = ["ParallelBeam3D"]
 
@@ -31,7 +31,7 @@ class ParallelBeam3D(VolumeBeam):
         By default as many as cover the volume.
     pixel_size : float or (float, float, float)
         Of a voxel, or its depth, height and width, in the user's unit of length.
-    detector_spacing : float, (float, float) or torch.Tensor, shape () or (2,)
+    detector_spacing : float, (float, float) or torch.Tensor, shape (2,)
         Distance of the rows and of the columns in the same unit; negative where they are numbered the other way.
     detector_offset : (float, float) or torch.Tensor, shape (2,) or (views, 2)
         By how much the detector's middle lies off the projection of the rotation centre, along z and along the columns.
@@ -78,22 +78,22 @@ class ParallelBeam3D(VolumeBeam):
         center: Sequence[float] | torch.Tensor = (0.0, 0.0, 0.0),
     ) -> None:
         angles = as_angles(angles, self.name)
-        signed_spacing(detector_spacing, self.name)
+        spacing = signed_spacing(detector_spacing, self.name)
         shape, pixel = spatial_shape(in_shape, 3, self.name), sizes(pixel_size, 3, self.name, "pixel_size")
         if detectors is None:
-            detectors = default_detectors(shape, pixel, detector_spacing)
+            detectors = default_detectors(shape, pixel, spacing)
         super().__init__(shape, len(angles), detectors, pixel)
         self._set_geometry(
             angles=angles,
-            detector_spacing=detector_spacing,
-            detector_offset=per_detector_axis(detector_offset, self.name),
-            center=mid_point(center, self.name),
+            detector_spacing=spacing,
+            detector_offset=detector_offset,
+            center=center,
         )
         self._fix_views()
         rows, columns = self._detector_edges()
-        spacing = self.detector_spacing.detach().abs().expand(2).tolist()
-        warn_if_narrow(self.name, columns, spacing[1], self._inner_radius(), self.angles)
-        warn_if_low(self.name, rows, spacing[0], self.in_shape[0] * self.pixel_size[0], as_float(self.center[2]))
+        row, column = self.detector_spacing.detach().abs().tolist()
+        warn_if_narrow(self.name, columns, column, self._inner_radius(), self.angles)
+        warn_if_low(self.name, rows, row, self.in_shape[0] * self.pixel_size[0], float(self.center[2].detach()))
 
     def _poses(self) -> Poses:
         along, away, up = self._axes()

@@ -34,7 +34,7 @@ def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], si
     size : (int, int)
         Height and width of the image.
     """
-    return Fixed([views.detach(), places], list(spacing), list(size), [views.shape[0], places.shape[1]])
+    return Fixed([views.detach(), places.detach()], list(spacing), list(size), [views.shape[0], places.shape[1]])
 
 
 def _project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
@@ -99,6 +99,8 @@ class _Geometry(NamedTuple):
 def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
     """For the rays that are driven along the rows, then for the others as the transposed image sees them."""
     views, places = fixed.tensors
+    if not bool(torch.isfinite(views).all()):
+        raise ValueError("a projection takes a finite geometry, got NaN or infinite entries: did learning it diverge?")
     for ties, oriented, spacing in orientations(views, fixed.numbers):
         yield ties, _Geometry.of(oriented, places, spacing, ties)
 

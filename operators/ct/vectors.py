@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, as_shape, check_choice, check_positive_int
-from operators.ct.beam import Beam, Poses, sizes
+from operators.ct.beam import Beam, Poses, as_real, sizes
 from operators.ct.project import backproject, project, rays
 from operators.ct.project3d import backproject_volume, project_volume, volume_rays
 from operators.ct.rays import courses
-from operators.ct.volume import detector_shape
+from operators.ct.volume import detector_places, detector_shape
 from operators.linear_pair import Fixed, LinearMap
 
 __all__ = ["VectorBeam"]
@@ -62,7 +62,6 @@ class VectorBeam(Beam):
 
     vectors: torch.Tensor
     places: torch.Tensor  # of the detectors on their line, in the plane
-    _ranks = {"vectors": 1}  # noqa: RUF012
 
     def __init__(
         self,
@@ -77,8 +76,7 @@ class VectorBeam(Beam):
         if dims not in _DIMS[check_choice(beam, _DIMS, self.name, "beam")]:
             takes = " or ".join(map(str, _DIMS[beam]))
             raise ValueError(f"{self.name}: a {beam} beam takes an in_shape of {takes} dimensions, got {shape}")
-        if not isinstance(vectors, torch.nn.Parameter):
-            vectors = torch.as_tensor(vectors, dtype=torch.float64)
+        vectors = as_real(vectors, self.name, "vectors")
         if vectors.ndim != 2 or vectors.shape[1] != 6 * (dims - 1) or not len(vectors):
             raise ValueError(
                 f"{self.name}: takes vectors of shape (views, {6 * (dims - 1)}) for an in_shape of {dims} dimensions, "
@@ -87,6 +85,7 @@ class VectorBeam(Beam):
         size = detector_shape(detectors, self.name) if dims == 3 else (_line(detectors, self.name),)
         super().__init__(shape, (len(vectors), *size))
         self.beam = beam
+        self._shapes = {"vectors": (6 * (dims - 1),)}
         self.pixel_size = sizes(pixel_size, dims, self.name, "pixel_size")
         if dims == 2:
             along = torch.arange(size[0], dtype=torch.float64) - (size[0] - 1) / 2
@@ -117,6 +116,12 @@ class VectorBeam(Beam):
             return fixed, views if is_learnable else None
         learnable = courses(views, self.places, self.pixel_size) if is_learnable else None
         return rays(views, self.places, self.pixel_size, self.in_shape), learnable
+
+    def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
+        views = self._current_views().detach()[chosen]
+        if len(self.in_shape) == 3:
+            return detector_places(views, self.out_shape[1:], outline)
+        return views[:, 3:5, None] + self.places[0] * views[:, 5:7, None]
 
     def extra_repr(self) -> str:
         """The kind of beam."""

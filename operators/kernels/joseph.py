@@ -19,7 +19,7 @@ import math
 import numba
 import numpy as np
 
-from operators.kernels.vector import LANES, add_pair, gather_lanes, gather_pair, scatter_lanes
+from operators.kernels.vector import LANES, PAIRS, gather_lanes, gather_pairs, scatter_lanes, scatter_pairs
 
 __all__ = [
     "BLOCK",
@@ -34,15 +34,14 @@ __all__ = [
 
 BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
-_SHIFT = 2 * BLOCK  # makes positions in a block positive, so that truncation is floor
-_FAR = 1e8  # beyond any image, and a 32-bit integer
+_FAR = 1e7  # beyond any image, and exact in 32 bits
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 @_compiled
 def _enter_block(view, along, depth, ties, top, rows, width, spacing, start, fraction, slope, length):  # type: ignore[no-untyped-def]
-    """Each ray's column at row `top` (integer and fraction), its slope, and the length of its path per row.
+    """Each ray's bordered column at row `top` (integer and fraction), its slope, and its path's length per row.
 
     Returns the first and one past the last detector with a ray that meets the block.
     """
@@ -59,7 +58,7 @@ def _enter_block(view, along, depth, ties, top, rows, width, spacing, start, fra
             if max(p, q) > -1 and min(p, q) < width:
                 first, stop = min(first, d), d + 1
         whole = math.floor(p)
-        start[d] = whole
+        start[d] = whole + BORDER
         fraction[d] = p - whole
         slope[d] = a
         length[d] = math.sqrt(spacing[0] ** 2 + (a * spacing[1]) ** 2)
@@ -69,18 +68,19 @@ def _enter_block(view, along, depth, ties, top, rows, width, spacing, start, fra
 @_compiled
 def cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
     """The bordered index of the pixel left of each ray at a row of the block, and the weight of the right one."""
-    shift = fraction.dtype.type(_SHIFT)
-    last = np.int32(width + BORDER)
+    # In floating-point numbers up to the last step: numba takes sums of short integers to long ones.
+    zero, last = fraction.dtype.type(0), fraction.dtype.type(width + BORDER)
     for d in range(count):
         p = fraction[d] + slope[d] * row
-        whole = np.int32(p + shift)
-        weight[d] = p - fraction.dtype.type(whole - np.int32(_SHIFT))
-        index[d] = min(max(start[d] + whole + np.int32(BORDER - _SHIFT), np.int32(0)), last)
+        whole = np.floor(p)
+        weight[d] = p - whole
+        index[d] = np.int32(min(max(start[d] + whole, zero), last))
 
 
 @_compiled
 def _scratch(detectors, dtype_of):  # type: ignore[no-untyped-def]
-    start, index = np.empty(detectors, np.int32), np.empty(detectors, np.int32)
+    detectors += PAIRS  # so that the last of a range may be taken together with what is beyond it
+    start, index = np.empty(detectors, dtype_of.dtype), np.empty(detectors, np.int32)
     fraction, slope = np.empty(detectors, dtype_of.dtype), np.empty(detectors, dtype_of.dtype)
     length, weight = np.empty(detectors, dtype_of.dtype), np.empty(detectors, dtype_of.dtype)
     return start, fraction, slope, length, index, weight
@@ -91,7 +91,7 @@ def project_one(image, sinogram, views, along, depth, ties, spacing, first_view,
     """Add the line integrals of an image (rows, bordered columns) to the views of a range."""
     height, width = image.shape[0], image.shape[1] - 2 * BORDER
     start, fraction, slope, length, index, weight = _scratch(along.size, image)
-    sums = np.empty((along.size, 2), image.dtype)
+    sums = np.empty((along.size + PAIRS, 2), image.dtype)
     rows = np.arange(BLOCK).astype(image.dtype)
     for v in range(first_view, stop_view):
         sums[:] = 0
@@ -100,12 +100,13 @@ def project_one(image, sinogram, views, along, depth, ties, spacing, first_view,
             a, b = _enter_block(views[v], along, depth, ties, top, n, width, spacing, start, fraction, slope, length)
             if a >= b:
                 continue
-            begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:b]
+            begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:]
+            index[b - a : b - a + PAIRS] = 0  # rays beyond the last read the border
             for k in range(n):
                 cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = image[top + k]
-                for d in range(b - a):
-                    gather_pair(part, np.uint64(d), row, np.uint64(index[d]), weight[d])
+                for d in range(0, b - a, PAIRS):
+                    gather_pairs(part, row, index, weight, np.uint64(d))
         for d in range(along.size):
             sinogram[v, d] += (sums[d, 0] + sums[d, 1]) * length[d]
 
@@ -115,10 +116,11 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
     """Add the transpose of `project_one` to the blocks of rows of a range."""
     height, width = image.shape[0], image.shape[1] - 2 * BORDER
     start, fraction, slope, length, index, weight = _scratch(along.size, image)
-    value = np.empty(along.size, image.dtype)
+    value = np.empty(along.size + PAIRS, image.dtype)
+    weight[:] = 0
     rows = np.arange(BLOCK).astype(image.dtype)
-    # Neighbouring rays add to overlapping pairs of pixels, which stalls the processor: they take turns on four copies.
-    copies = np.empty((BLOCK, 4, image.shape[1]), image.dtype)
+    # Neighbouring rays add to overlapping pairs of pixels, which stalls the processor: they take turns on copies.
+    copies = np.empty((BLOCK, PAIRS, image.shape[1]), image.dtype)
     for top in range(first_block * BLOCK, min(stop_block * BLOCK, height), BLOCK):
         n = min(BLOCK, height - top)
         copies[:] = 0
@@ -129,20 +131,16 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
             begun, fractions, slopes = start[a:b], fraction[a:b], slope[a:b]
             for d in range(b - a):
                 value[d] = sinogram[v, a + d] * length[a + d]
+            index[b - a : b - a + PAIRS] = 0  # rays beyond the last add zeros to the border
+            value[b - a : b - a + PAIRS] = 0
             for k in range(n):
                 cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
-                row0, row1, row2, row3 = copies[k, 0], copies[k, 1], copies[k, 2], copies[k, 3]
-                fours = 4 * ((b - a) // 4)
-                for d in range(0, fours, 4):
-                    add_pair(row0, np.uint64(index[d]), value[d], weight[d])
-                    add_pair(row1, np.uint64(index[d + 1]), value[d + 1], weight[d + 1])
-                    add_pair(row2, np.uint64(index[d + 2]), value[d + 2], weight[d + 2])
-                    add_pair(row3, np.uint64(index[d + 3]), value[d + 3], weight[d + 3])
-                for d in range(fours, b - a):
-                    add_pair(row0, np.uint64(index[d]), value[d], weight[d])
+                for d in range(0, b - a, PAIRS):
+                    scatter_pairs(copies[k], np.uint64(image.shape[1]), index, weight, value, np.uint64(d))
         for k in range(n):
             for j in range(image.shape[1]):
-                image[top + k, j] += (copies[k, 0, j] + copies[k, 1, j]) + (copies[k, 2, j] + copies[k, 3, j])
+                for copy in range(PAIRS):
+                    image[top + k, j] += copies[k, copy, j]
 
 
 @_compiled

@@ -27,6 +27,7 @@ import numpy as np
 from operators.kernels.bundles import (
     add_sums,
     blend,
+    end_of_rays,
     gather_line,
     gather_plane,
     scatter_line,
@@ -35,11 +36,12 @@ from operators.kernels.bundles import (
     take_values,
 )
 from operators.kernels.joseph import BORDER, cross_row
+from operators.kernels.vector import PAIRS
 
 __all__ = ["BLOCK", "backproject_volume", "project_volume", "view_gradient"]
 
 BLOCK = 16  # slabs for which a ray's position is computed in double precision once; at most that of two dimensions
-_FAR = 1e8  # beyond any volume, and a 32-bit integer
+_FAR = 1e7  # beyond any volume, and exact in 32 bits
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
@@ -60,9 +62,10 @@ def _is_driven(d, a, b, ties_a, ties_b):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _split(position, n, start, fraction):  # type: ignore[no-untyped-def]
+    """Keep a position as a bordered index and a fraction."""
     position = min(max(position, -_FAR), _FAR)
     whole = math.floor(position)
-    start[n] = whole
+    start[n] = whole + BORDER
     fraction[n] = position - whole
 
 
@@ -73,7 +76,7 @@ def _enter_sheet(view, c, ties, top, shape, spacing, columns, rays):  # type: ig
     Returns also the position along the second axis at the slab `top` and the slope there, the same for all rays.
     """
     _, _, _, start, fraction, slope, length = rays
-    count, slabs = start.size, min(BLOCK, shape[0] - top)
+    count, slabs = start.size - PAIRS, min(BLOCK, shape[0] - top)
     column = c - (columns - 1) / 2
     place_d, d = _direction(view, column, 0.0, 0)
     place_a, a = _direction(view, column, 0.0, 1)
@@ -105,7 +108,7 @@ def _enter_sheet(view, c, ties, top, shape, spacing, columns, rays):  # type: ig
 def _is_row_met(view, column, r, count, d, a, ties, slabs, shape, rays):  # type: ignore[no-untyped-def]
     _, b = _direction(view, column, r - (count - 1) / 2, 2)
     _, _, _, start, fraction, slope, _ = rays
-    begin = start[r] + fraction[r]
+    begin = start[r] - BORDER + fraction[r]
     end = begin + slope[r] * (slabs - 1)
     # With a margin, as this is in the precision of the volume.
     return _is_driven(d, a, b, ties[0], ties[1]) and max(begin, end) > -2 and min(begin, end) < shape[2] + 1
@@ -119,7 +122,7 @@ def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: i
     first and one past the last row with a ray that meets the block of slabs.
     """
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
-    count, steps = length.size, min(BLOCK, shape[0] - top) - 1
+    count, steps = length.size - PAIRS, min(BLOCK, shape[0] - top) - 1
     column = c - (columns - 1) / 2
     first, stop = count, 0
     for r in range(count):
@@ -128,7 +131,7 @@ def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: i
         place_a, a = _direction(view, column, row, 1)
         place_b, b = _direction(view, column, row, 2)
         if not _is_driven(d, a, b, ties[0], ties[1]):
-            start_a[r] = start_b[r] = -np.int32(_FAR)
+            start_a[r] = start_b[r] = -_FAR
             fraction_a[r] = fraction_b[r] = slope_a[r] = slope_b[r] = length[r] = 0
             continue
         ascent_a, ascent_b = a / d, b / d
@@ -147,9 +150,10 @@ def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: i
 @_compiled
 def _scratch(count, like):  # type: ignore[no-untyped-def]
     """What is computed for the `count` rays of a bundle, and the indices and weights of a crossing of two axes."""
-    real, whole = np.empty((7, count), like.dtype), np.empty((4, count), np.int32)
-    rays = (whole[0], real[0], real[1], whole[1], real[2], real[3], real[4])
-    return rays, (whole[2], real[5], whole[3], real[6])
+    count += PAIRS  # so that the last may be taken together with what is beyond it
+    real, whole = np.zeros((9, count), like.dtype), np.zeros((2, count), np.int32)
+    rays = (real[0], real[1], real[2], real[3], real[4], real[5], real[6])
+    return rays, (whole[0], real[7], whole[1], real[8])
 
 
 @_compiled
@@ -168,6 +172,7 @@ def _is_sheet(view):  # type: ignore[no-untyped-def]
 def _gather_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, line, sums):  # type: ignore[no-untyped-def]
     """Add to the sums of the rays of a sheet what they meet in a block of slabs."""
     count, lanes = start.size, volume.shape[2] // bordered
+    end_of_rays(index, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         position = place + slope * k
         if -1 < position < volume.shape[1] - 2 * BORDER:
@@ -180,19 +185,20 @@ def _gather_sheet(volume, top, place, slope, bordered, start, fraction, slope_b,
 
 
 @_compiled
-def _scatter_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, line, values):  # type: ignore[no-untyped-def]
+def _scatter_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, lines, values):  # type: ignore[no-untyped-def]
     """Add the values of the rays of a sheet to a block of slabs: the transpose of `_gather_sheet`."""
     count, lanes = start.size, volume.shape[2] // bordered
+    end_of_rays(index, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         position = place + slope * k
         if -1 < position < volume.shape[1] - 2 * BORDER:
             cross_row(fraction.dtype.type(k), count, bordered - 2 * BORDER, start, fraction, slope_b, index, weight)
-            low, high = _reach(index, count, lanes, line.size)
-            line[low:high] = 0
-            scatter_line(line, values, index, weight, count)
+            low, high = _reach(index, count, lanes, lines.shape[1])
+            lines[:, low:high] = 0
+            scatter_line(lines, values, index, weight, count)
             whole = math.floor(position)
             here, there = volume[top + k, int(whole) + BORDER], volume[top + k, int(whole) + BORDER + 1]
-            spread(line[low:high], here[low:high], there[low:high], line.dtype.type(position - whole))
+            spread(lines, low, high, here[low:high], there[low:high], lines.dtype.type(position - whole))
 
 
 @_compiled
@@ -201,6 +207,8 @@ def _gather_bundle(volume, top, bordered, rays, crossing, sums):  # type: ignore
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
     index_a, weight_a, index_b, weight_b = crossing
     count, width_a, width_b = length.size, volume.shape[1] - 2 * BORDER, bordered - 2 * BORDER
+    end_of_rays(index_a, count)
+    end_of_rays(index_b, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         step = length.dtype.type(k)
         cross_row(step, count, width_a, start_a, fraction_a, slope_a, index_a, weight_a)
@@ -214,6 +222,8 @@ def _scatter_bundle(volume, top, bordered, rays, crossing, values):  # type: ign
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
     index_a, weight_a, index_b, weight_b = crossing
     count, width_a, width_b = length.size, volume.shape[1] - 2 * BORDER, bordered - 2 * BORDER
+    end_of_rays(index_a, count)
+    end_of_rays(index_b, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         step = length.dtype.type(k)
         cross_row(step, count, width_a, start_a, fraction_a, slope_a, index_a, weight_a)
@@ -248,11 +258,11 @@ def project_volume(volume, measured, views, chosen, ties, spacing, first_task, s
     rays, crossing = _scratch(rows, volume)
     _, _, _, start, fraction, slope_b, length = rays
     index, weight = crossing[2:]
-    sums, line = np.empty((rows, max(2, lanes)), volume.dtype), np.empty(volume.shape[2], volume.dtype)
-    for task in range(first_task, stop_task):
-        view, target = views[chosen[task]], measured[chosen[task]]
-        is_sheet = _is_sheet(view)
-        for top in range(0, shape[0], BLOCK):
+    sums, line = np.empty((rows + PAIRS, max(2, lanes)), volume.dtype), np.empty(volume.shape[2], volume.dtype)
+    for top in range(0, shape[0], BLOCK):
+        for v in chosen[first_task:stop_task]:
+            view, target = views[v], measured[v]
+            is_sheet = _is_sheet(view)
             for c in range(columns):
                 if is_sheet:
                     a, b, place, slope = _enter_sheet(view, c, ties, top, shape, spacing, columns, rays)
@@ -281,7 +291,8 @@ def backproject_volume(volume, measured, views, chosen, ties, spacing, first_blo
     rays, crossing = _scratch(rows, volume)
     _, _, _, start, fraction, slope_b, length = rays
     index, weight = crossing[2:]
-    values, line = np.empty((rows, lanes), volume.dtype), np.empty(volume.shape[2], volume.dtype)
+    values = np.empty((rows + PAIRS, lanes), volume.dtype)
+    lines = np.zeros((PAIRS if lanes == 1 else 1, volume.shape[2]), volume.dtype)
     for top in range(first_block * BLOCK, min(stop_block * BLOCK, shape[0]), BLOCK):
         for v in chosen:
             view, source = views[v], measured[v]
@@ -298,7 +309,7 @@ def backproject_volume(volume, measured, views, chosen, ties, spacing, first_blo
                 if is_sheet:
                     begun, fractions, slopes = start[a:b], fraction[a:b], slope_b[a:b]
                     _scatter_sheet(
-                        volume, top, place, slope, bordered, begun, fractions, slopes, index, weight, line, values
+                        volume, top, place, slope, bordered, begun, fractions, slopes, index, weight, lines, values
                     )
                 else:
                     _scatter_bundle(volume, top, bordered, _between(rays, a, b), crossing, values)

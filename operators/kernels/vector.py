@@ -14,48 +14,62 @@ from numba.extending import intrinsic
 
 __all__ = [
     "LANES",
-    "add_pair",
+    "PAIRS",
     "gather_lanes",
-    "gather_pair",
+    "gather_pairs",
     "gather_square_lanes",
-    "gather_square_pair",
+    "gather_square_pairs",
     "scatter_lanes",
+    "scatter_pairs",
     "scatter_square_lanes",
     "scatter_square_pair",
 ]
 
 LANES = 8  # images that are projected together; 4 and 16 measured slower per image
+PAIRS = 4  # rays of one image that are taken together
 
 _INDEX = ir.IntType(32)
 
 
 @intrinsic
-def gather_pair(typingctx, sums, ray, row, first, weight):  # type: ignore[no-untyped-def]
-    """``sums[ray, :] += (1 - weight, weight) * row[first : first + 2]``."""
+def gather_pairs(typingctx, sums, row, index, weight, ray):  # type: ignore[no-untyped-def]
+    """``sums[r, :] += (1 - weight[r], weight[r]) * row[index[r] : index[r] + 2]`` for `PAIRS` rays r from `ray` on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        sums, ray, row, first, weight = args
-        target = _pointer(context, builder, signature.args[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2)
-        source = _pointer(context, builder, signature.args[2], row, first, 2)
-        product = builder.fmul(_load(builder, source), _hat(builder, weight))
+        sums, row, index, weight, ray = args
+        types_ = signature.args
+        pairs = [
+            _load(builder, _pointer(context, builder, types_[1], row, first, 2))
+            for first in _indices(context, builder, types_[2], index, ray)
+        ]
+        target = _pointer(context, builder, types_[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2 * PAIRS)
+        product = builder.fmul(_joined(builder, pairs), _hats(context, builder, types_[3], weight, ray))
         _store(builder, builder.fadd(_load(builder, target), product), target)
         return context.get_dummy_value()
 
-    return types.void(sums, ray, row, first, weight), codegen
+    return types.void(sums, row, index, weight, ray), codegen
 
 
 @intrinsic
-def add_pair(typingctx, row, first, value, weight):  # type: ignore[no-untyped-def]
-    """``row[first : first + 2] += (1 - weight, weight) * value``: the transpose of `gather_pair`."""
+def scatter_pairs(typingctx, rows, stride, index, weight, value, ray):  # type: ignore[no-untyped-def]
+    """``rows[c, index[r] : index[r] + 2] += (1 - weight[r], weight[r]) * value[r]`` for `PAIRS` rays ``r = ray + c``.
+
+    The transpose of `gather_pairs`, but that each ray has a row of its own; rows are `stride` entries apart.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row, first, value, weight = args
-        target = _pointer(context, builder, signature.args[0], row, first, 2)
-        product = builder.fmul(_splat(builder, value, 2), _hat(builder, weight))
-        _store(builder, builder.fadd(_load(builder, target), product), target)
+        rows, stride, index, weight, value, ray = args
+        types_ = signature.args
+        values = _load(builder, _pointer(context, builder, types_[4], value, ray, PAIRS))
+        product = builder.fmul(_doubled(builder, values), _hats(context, builder, types_[3], weight, ray))
+        for c, first in enumerate(_indices(context, builder, types_[2], index, ray)):
+            offset = builder.add(first, builder.mul(stride, ir.Constant(stride.type, c)))
+            target = _pointer(context, builder, types_[0], rows, offset, 2)
+            part = builder.shuffle_vector(product, product, _mask([2 * c, 2 * c + 1]))
+            _store(builder, builder.fadd(_load(builder, target), part), target)
         return context.get_dummy_value()
 
-    return types.void(row, first, value, weight), codegen
+    return types.void(rows, stride, index, weight, value, ray), codegen
 
 
 @intrinsic
@@ -95,34 +109,45 @@ def scatter_lanes(typingctx, row, first, values, ray, weight, scale):  # type: i
 
 
 @intrinsic
-def gather_square_pair(typingctx, sums, ray, plane, row, across, first, weight):  # type: ignore[no-untyped-def]
-    """As `gather_pair` on the rows `row` and `row + 1` of a plane, with the weights ``(1 - across, across)``."""
+def gather_square_pairs(typingctx, sums, plane, row, across, index, weight, ray):  # type: ignore[no-untyped-def]
+    """As `gather_pairs` on the rows ``row[r]`` and ``row[r] + 1`` of a plane, by 1 - across[r] and across[r]."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        sums, ray, plane, row, across, first, weight = args
-        target = _pointer(context, builder, signature.args[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2)
-        here, there = (
-            _load(builder, _pointer(context, builder, signature.args[2], plane, offset, 2))
-            for offset in _two_rows(context, builder, signature.args[2], plane, row, first)
-        )
-        between = builder.fmul(_splat(builder, across, 2), builder.fsub(there, here))
-        product = builder.fmul(builder.fadd(here, between), _hat(builder, weight))
+        sums, plane, row, across, index, weight, ray = args
+        types_ = signature.args
+        rows = _indices(context, builder, types_[2], row, ray)
+        firsts = _indices(context, builder, types_[4], index, ray)
+        width = _width(context, builder, types_[1], plane)
+        here = [builder.add(builder.mul(row, width), first) for row, first in zip(rows, firsts, strict=True)]
+        there = [builder.add(offset, width) for offset in here]
+        pairs = [
+            _joined(builder, [_load(builder, _pointer(context, builder, types_[1], plane, o, 2)) for o in offsets])
+            for offsets in (here, there)
+        ]
+        acrosses = _load(builder, _pointer(context, builder, types_[3], across, ray, PAIRS))
+        between = builder.fmul(_doubled(builder, acrosses), builder.fsub(pairs[1], pairs[0]))
+        product = builder.fmul(builder.fadd(pairs[0], between), _hats(context, builder, types_[5], weight, ray))
+        target = _pointer(context, builder, types_[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2 * PAIRS)
         _store(builder, builder.fadd(_load(builder, target), product), target)
         return context.get_dummy_value()
 
-    return types.void(sums, ray, plane, row, across, first, weight), codegen
+    return types.void(sums, plane, row, across, index, weight, ray), codegen
 
 
 @intrinsic
 def scatter_square_pair(typingctx, plane, row, across, first, weight, value):  # type: ignore[no-untyped-def]
-    """The transpose of `gather_square_pair`."""
+    """Add ``value`` to the entries `first` and ``first + 1`` of the rows `row` and ``row + 1`` of a plane, weighted."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         plane, row, across, first, weight, value = args
-        product = builder.fmul(_splat(builder, value, 2), _hat(builder, weight))
+        signs = ir.Constant(ir.VectorType(weight.type, 2), [-1.0, 1.0])
+        ones = ir.Constant(signs.type, [1.0, 0.0])
+        hat = builder.fadd(ones, builder.fmul(_splat(builder, weight, 2), signs))
+        product = builder.fmul(_splat(builder, value, 2), hat)
         there_part = builder.fmul(_splat(builder, across, 2), product)
-        offsets = _two_rows(context, builder, signature.args[0], plane, row, first)
-        for offset, part in zip(offsets, (builder.fsub(product, there_part), there_part), strict=True):
+        width = _width(context, builder, signature.args[0], plane)
+        here = builder.add(builder.mul(row, width), first)
+        for offset, part in ((here, builder.fsub(product, there_part)), (builder.add(here, width), there_part)):
             target = _pointer(context, builder, signature.args[0], plane, offset, 2)
             _store(builder, builder.fadd(_load(builder, target), part), target)
         return context.get_dummy_value()
@@ -132,17 +157,19 @@ def scatter_square_pair(typingctx, plane, row, across, first, weight, value):  #
 
 @intrinsic
 def gather_square_lanes(typingctx, sums, ray, plane, row, across, first, weight):  # type: ignore[no-untyped-def]
-    """As `gather_lanes` on the rows `row` and `row + 1` of a plane, with the weights ``(1 - across, across)``."""
+    """As `gather_lanes` on the rows `row` and ``row + 1`` of a plane, weighted by 1 - across and across."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sums, ray, plane, row, across, first, weight = args
+        plane_type = signature.args[2]
         target = _lanes_pointer(context, builder, signature.args[0], sums, ray)
+        width = _width(context, builder, plane_type, plane)
+        here = builder.add(builder.mul(row, width), builder.mul(first, ir.Constant(first.type, LANES)))
         lines = []
-        first = builder.mul(first, ir.Constant(first.type, LANES))
-        for offset in _two_rows(context, builder, signature.args[2], plane, row, first):
+        for offset in (here, builder.add(here, width)):
             after = builder.add(offset, ir.Constant(offset.type, LANES))
-            left = _load(builder, _pointer(context, builder, signature.args[2], plane, offset, LANES))
-            right = _load(builder, _pointer(context, builder, signature.args[2], plane, after, LANES))
+            left = _load(builder, _pointer(context, builder, plane_type, plane, offset, LANES))
+            right = _load(builder, _pointer(context, builder, plane_type, plane, after, LANES))
             part = builder.fmul(_splat(builder, weight, LANES), builder.fsub(right, left))
             lines.append(builder.fadd(left, part))
         between = builder.fmul(_splat(builder, across, LANES), builder.fsub(lines[1], lines[0]))
@@ -154,30 +181,29 @@ def gather_square_lanes(typingctx, sums, ray, plane, row, across, first, weight)
 
 @intrinsic
 def scatter_square_lanes(typingctx, plane, row, across, first, weight, values, ray):  # type: ignore[no-untyped-def]
-    """The transpose of `gather_square_lanes`: adds ``values[ray, :]``."""
+    """Add ``values[ray, :]`` to a plane as `gather_square_lanes` takes it from there: its transpose."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         plane, row, across, first, weight, values, ray = args
+        plane_type = signature.args[0]
         value = _load(builder, _lanes_pointer(context, builder, signature.args[5], values, ray))
         there_part = builder.fmul(value, _splat(builder, across, LANES))
-        first = builder.mul(first, ir.Constant(first.type, LANES))
-        offsets = _two_rows(context, builder, signature.args[0], plane, row, first)
-        for offset, part in zip(offsets, (builder.fsub(value, there_part), there_part), strict=True):
+        width = _width(context, builder, plane_type, plane)
+        here = builder.add(builder.mul(row, width), builder.mul(first, ir.Constant(first.type, LANES)))
+        for offset, part in ((here, builder.fsub(value, there_part)), (builder.add(here, width), there_part)):
             after = builder.add(offset, ir.Constant(offset.type, LANES))
             right_part = builder.fmul(part, _splat(builder, weight, LANES))
             for entry, share in ((offset, builder.fsub(part, right_part)), (after, right_part)):
-                target = _pointer(context, builder, signature.args[0], plane, entry, LANES)
+                target = _pointer(context, builder, plane_type, plane, entry, LANES)
                 _store(builder, builder.fadd(_load(builder, target), share), target)
         return context.get_dummy_value()
 
     return types.void(plane, row, across, first, weight, values, ray), codegen
 
 
-def _two_rows(context: Any, builder: Any, plane_type: Any, plane: Any, row: Any, first: Any) -> tuple[Any, Any]:
-    """The offsets of the entries `first` of a row and of the next, in entries of a plane."""
-    width = builder.extract_value(context.make_array(plane_type)(context, builder, plane).shape, 1)
-    here = builder.add(builder.mul(row, width), first)
-    return here, builder.add(here, width)
+def _width(context: Any, builder: Any, plane_type: Any, plane: Any) -> Any:
+    """Of a row of a two-dimensional array, in entries."""
+    return builder.extract_value(context.make_array(plane_type)(context, builder, plane).shape, 1)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, lanes: int) -> Any:
@@ -206,11 +232,35 @@ def _store(builder: Any, value: Any, pointer: Any) -> None:
 def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(_INDEX, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INDEX, lanes), [0] * lanes))
+    return builder.shuffle_vector(first, undefined, _mask([0] * lanes))
 
 
-def _hat(builder: Any, weight: Any) -> Any:
-    """The vector ``(1 - weight, weight)``."""
-    pair = ir.VectorType(weight.type, 2)
-    signed = builder.fmul(_splat(builder, weight, 2), ir.Constant(pair, [-1.0, 1.0]))
-    return builder.fadd(ir.Constant(pair, [1.0, 0.0]), signed)
+def _mask(order: list[int]) -> Any:
+    return ir.Constant(ir.VectorType(_INDEX, len(order)), order)
+
+
+def _indices(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> list[Any]:
+    """Entries of an array of 32-bit integers, from `start` on, as offsets."""
+    data = context.make_array(array_type)(context, builder, array).data
+    places = [builder.add(start, ir.Constant(start.type, c)) for c in range(PAIRS)]
+    return [builder.zext(builder.load(builder.gep(data, [place])), start.type) for place in places]
+
+
+def _joined(builder: Any, pairs: list[Any]) -> Any:
+    """One vector of several."""
+    while len(pairs) > 1:
+        order = _mask(list(range(2 * pairs[0].type.count)))
+        pairs = [builder.shuffle_vector(*two, order) for two in zip(pairs[::2], pairs[1::2], strict=True)]
+    return pairs[0]
+
+
+def _doubled(builder: Any, vector: Any) -> Any:
+    """``(a, a, b, b, ...)``."""
+    return builder.shuffle_vector(vector, vector, _mask([c // 2 for c in range(2 * PAIRS)]))
+
+
+def _hats(context: Any, builder: Any, array_type: Any, array: Any, start: Any) -> Any:
+    """``(1 - w, w)`` of the weights from `start` on, one after the other."""
+    weights = _doubled(builder, _load(builder, _pointer(context, builder, array_type, array, start, PAIRS)))
+    signs = ir.Constant(weights.type, [-1.0, 1.0] * PAIRS)
+    return builder.fadd(ir.Constant(weights.type, [1.0, 0.0] * PAIRS), builder.fmul(weights, signs))

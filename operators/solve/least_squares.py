@@ -112,9 +112,9 @@ def lstsq(
 ) -> torch.Tensor | tuple[torch.Tensor, SolverInfo]:
     """Minimise ``|A x - y|^2 + damping |x|^2`` in the way that suits the operator.
 
-    In closed form where the operator's structure gives one; else by LSQR, or with a preconditioner by conjugate
-    gradients on the normal equations. Without damping it is the minimiser of smallest norm (with a preconditioner: if A
-    has full column rank).
+    In closed form where the operator's structure gives one; else by LSQR, or by conjugate gradients on the normal
+    equations: with a preconditioner, or where the operator's gram is cheaper than itself and its adjoint. Without
+    damping it is the minimiser of smallest norm (with a preconditioner: if A has full column rank).
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def lstsq(
     elif (cogram := A.H.gram).has_closed_solve:
         # (A^H A + d)^-1 A^H = A^H (A A^H + d)^-1, also as pseudo-inverses
         x, info = A.adjoint(cogram._solve_shifted(y, weight)), _at_once(A, y)
-    elif preconditioner is None:
+    elif preconditioner is None and not A.has_fast_gram:
         x, info = least_squares_solve(plan, y, weight)
     else:
         normal = Plan(gram, "lstsq", tol, max_iter, return_info, preconditioner)

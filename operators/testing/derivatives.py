@@ -82,9 +82,11 @@ def parameters(probe: Probe) -> Iterator[Finding]:
         cotangent = function(argument).detach()
         cotangent = probe.random(*cotangent.shape, dtype=cotangent.dtype)
         loss = inner(cotangent, function(argument)).real
+        directions = {name: probe.random(*p.shape, dtype=p.dtype) for name, p in A.named_parameters()}
+        # All of them before the finite differences, which change what backward needs.
+        slopes = {name: _slope(loss, p, directions[name]) for name, p in A.named_parameters()}
         for name, parameter in A.named_parameters():
-            direction = probe.random(*parameter.shape, dtype=parameter.dtype)
-            slope = _slope(loss, parameter, direction)
+            direction, slope = directions[name], slopes[name]
             expected = _finite_difference(function, argument, cotangent, parameter, direction)
             # An absolute error of 1e-8 of the loss is within the rounding of a finite difference.
             scale = abs(slope) + abs(expected) + 1e-3 * abs(loss.item())

@@ -134,6 +134,31 @@ CASES = {
         lambda: operators.Toeplitz(learnable(real(3, 3, 5)), hermitian=True),
         lambda: operators.NUFFT(points((6, 5), 40), (6, 5)).gram,
     ],
+    "CartesianMRI": [
+        lambda: operators.CartesianMRI(mask(5, 6)),
+        lambda: operators.CartesianMRI(mask(6), complex_(3, 5, 6)),
+        lambda: operators.CartesianMRI(mask(6), in_shape=(4, 6)),
+        lambda: operators.CartesianMRI(real(4, 6), complex_(2, 3, 4, 6)),
+        lambda: operators.CartesianMRI(mask(3, 4, 2), complex_(2, 3, 4, 2).to(torch.complex64)),
+        lambda: operators.CartesianMRI(learnable(real(5, 6)), learnable(complex_(2, 5, 6))),
+        lambda: operators.CartesianMRI(learnable(real(6)), in_shape=(4, 6)),
+        lambda: operators.CartesianMRI(2 * torch.ones(4, 6)),
+        lambda: operators.CartesianMRI(mask(6), complex_(3, 5, 6)).gram,
+        lambda: operators.CartesianMRI(mask(4, 6)) @ RealToComplex((4, 6)),
+    ],
+    "NonCartesianMRI": [
+        lambda: operators.NonCartesianMRI(points((5, 6), 20), (5, 6), tolerance=1e-12),
+        lambda: operators.NonCartesianMRI(points((5, 6), 4, 5), (5, 6), complex_(2, 5, 6), tolerance=1e-12),
+        lambda: operators.NonCartesianMRI(points((5, 6), 20), (5, 6), complex_(2, 2, 5, 6), tolerance=1e-12),
+        lambda: operators.NonCartesianMRI(
+            learnable(points((5, 6), 9)), (5, 6), learnable(complex_(2, 5, 6)), tolerance=1e-12
+        ),
+    ],
+    "SensitivityMaps": [
+        lambda: operators.mri.SensitivityMaps(complex_(3, 4, 5)),
+        lambda: operators.mri.SensitivityMaps(real(3, 5)),
+        lambda: operators.mri.SensitivityMaps(learnable(complex_(2, 3, 4)), dims=1),
+    ],
     "AveragePool": [
         lambda: operators.AveragePool(6, 2),
         lambda: operators.AveragePool((4, 6), (2, 3)),
@@ -173,6 +198,8 @@ CASES = {
         lambda: operators.ParallelBeam((6, 8), learnable(torch.linspace(0.1, 3, 4).double()), detector_spacing=0.4),
         lambda: operators.ParallelBeam((5, 5), [0.3], detector_offset=learnable(real(1)), center=learnable(real(2))),
         lambda: operators.ParallelBeam((5, 5), torch.linspace(0, 3, 6)).subset([1, 4]),
+        lambda: operators.ParallelBeam((9, 8), torch.linspace(0, 3, 5), model="fourier", tolerance=1e-13),
+        lambda: operators.ParallelBeam((6, 8), torch.linspace(0, 3, 4), 7, model="fourier", tolerance=1e-13),
     ],
     "FanBeam": [
         lambda: operators.FanBeam((9, 7), torch.linspace(0, 6, 5), 16, 20.0, 10.0),
@@ -185,8 +212,8 @@ CASES = {
     "ParallelBeam3D": [
         lambda: operators.ParallelBeam3D((3, 4, 5), torch.linspace(0, 3, 4)),
         lambda: operators.ParallelBeam3D(
-            (4, 5, 4),
-            learnable(torch.linspace(0.1, 3, 3).double()),
+            (3, 4, 3),
+            learnable(torch.linspace(0.1, 3, 5).double()),
             (8, 11),
             (0.8, 1.1, 0.9),
             (1.0, -0.9),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from operators import Convolution, FiniteDifference, Identity, Subsample, vstack
-from operators.direct_convolution import BLOCK
+from operators.column_blocks import BLOCK
 from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_spectrum import fast_length
 from operators.padding import PADDINGS
@@ -101,8 +101,7 @@ def test_large_images_in_single_precision(padding, mode, method):
     kernel, x = random(5, 7, dtype=torch.float32), random(2, 131, 127, dtype=torch.float32, seed=1)
     A = Convolution(kernel, (131, 127), padding=padding, mode=mode, method=method)
     if method == "direct":
-        assert A.plan.in_blocks
-        assert A.plan.prepared(kernel)[0].shape[0] == BLOCK
+        assert A.plan.prepared(kernel)[0][1].shape[0] == BLOCK
     expected = torch.stack([golden(image.double(), kernel.double(), padding, mode) for image in x])
     assert difference(A(x), expected) < 1e-6
     assert adjoint_error(A) < 1e-7
@@ -110,6 +109,24 @@ def test_large_images_in_single_precision(padding, mode, method):
     y = random(*A(x).shape, dtype=torch.float32, seed=2)
     (gradient,) = torch.autograd.grad(A(x), x, y)
     assert difference(gradient, A.adjoint(y)) < 1e-6
+
+
+@pytest.mark.parametrize("count", [1, 3, 9])
+@pytest.mark.parametrize("shape", [(12,), (11, 14), (90, 70), (150, 140), (7, 6, 8)])
+@pytest.mark.parametrize("padding", ["valid", "same", "full", "circular"])
+def test_any_number_of_images_in_single_precision(shape, padding, count):
+    """Small and large images, few and many: each goes its own way."""
+    kernel = random(5, 3, 3, dtype=torch.float32)[(..., *([0] * (3 - len(shape))))]
+    x = random(count, *shape, dtype=torch.float32, seed=1)
+    A = Convolution(kernel, shape, padding=padding, method="direct")
+    expected = torch.stack([golden(image.double(), kernel.double(), padding, "convolution") for image in x])
+    assert difference(A(x), expected) < 1e-6
+    assert adjoint_error(A, dtype=torch.float32, batch=(count,)) < 1e-6
+    direction = random(*x.shape, dtype=torch.float32, seed=2)
+    assert difference(torch.func.jvp(A, (x,), (direction,))[1], A(direction)) < 1e-6
+    assert difference(torch.func.vmap(A)(x), expected) < 1e-6
+    (gradient,) = torch.autograd.grad(A(x.requires_grad_()), x, A(direction))
+    assert difference(gradient, A.adjoint(A(direction))) < 1e-6
 
 
 @pytest.mark.parametrize("n", [47, 94, 128])

@@ -14,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import NUFFT, Diagonal, FourierTransform, Identity, Mask, Toeplitz
+from operators import NUFFT, Diagonal, FourierTransform, Identity, Mask, RealToComplex, Toeplitz
 from operators.density import pipe_menon
 from operators.nufft_plans import PlanStore, plan_store
 from operators.testing import adjoint_error
@@ -294,6 +294,13 @@ def test_weighted_gram_is_toeplitz():
             assert relative_error(B(x), expected) < 1e-11
     assert isinstance((Mask(keep) @ A).gram, Toeplitz)
     assert isinstance(A.H @ (2.5 * A), Toeplitz)
+
+
+def test_gram_on_real_images_is_real():
+    A, x = NUFFT(random_points((6, 7), 30), (6, 7)) @ RealToComplex((6, 7)), random(6, 7, dtype=torch.float64)
+    assert isinstance(A.gram, Toeplitz)
+    assert A.gram(x).dtype == torch.float64
+    assert relative_error(A.gram(x), A.H(A(x))) < 1e-5
 
 
 def test_learnable_weights_stay_live():

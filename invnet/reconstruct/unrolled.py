@@ -1,0 +1,163 @@
+"""Iterations of fixed number with networks in them, trained as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from invnet.checks import check_number
+from invnet.nets.on_images import OnImages, on_images
+from invnet.physics import Physics
+from invnet.reconstruct.base import Info, Reconstructor
+from invnet.reconstruct.likelihood import lipschitz_constant
+from operators.checks import check_choice, check_positive_int
+from operators.solve import over_batch
+
+__all__ = ["Unrolled"]
+
+_FIRST = {"proximal-gradient": 1.0, "variational": 1.0, "modl": 0.05}  # the scalars that training begins with
+
+
+class Unrolled(Reconstructor):
+    r"""A few iterations of a splitting method with networks for the prior, trained end to end.
+
+    From the direct inverse on, iteration k with the network :math:`N_k` is
+
+    - "proximal-gradient" [1]_: ``x <- N_k(x - t_k grad f(x) / L)``;
+    - "variational", a variational network [2]_: ``x <- x - t_k grad f(x) / L - N_k(x)``;
+    - "modl" [3]_: ``z <- N_k(x)``, and x the minimiser of ``|A x - y|^2 + d_k |A|^2 |x - z|^2``, by the operator's
+      `solve_normal`. Its gradients are implicit: one more solve, whatever the iterations of the first.
+
+    f is the negative log-likelihood and L the Lipschitz constant of its gradient; for noise whose likelihood has none
+    (counts, impulses), f is that of least squares. The scalars t (at first 1) and d (at first 0.05) are learned. "modl"
+    knows least squares alone, without the sensor.
+
+    Parameters
+    ----------
+    nets : torch.nn.Module or sequence of torch.nn.Module
+        One network that all iterations share, or one for each. Networks of `invnet.nets` are fitted to batches and
+        complex images by `invnet.nets.OnImages`, which fits others too.
+    iterations : int, optional
+        With one network; by default 8.
+    method : {"proximal-gradient", "variational", "modl"}
+    norm : float, optional
+        The operator's norm ``|A|``. Without, it is computed in each call, which for operators that find theirs by
+        iteration (`operators.LinearOperator.norm`) takes longer than the rest.
+    checkpointing : bool
+        Whether the backward pass computes each iteration once more rather than to remember what is within it: the
+        memory of one iteration instead of all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of its range; at the call, if a network does not take the image or gives another shape.
+
+    References
+    ----------
+    .. [1] M. Mardani et al., "Neural proximal gradient descent for compressive imaging", NeurIPS 2018.
+    .. [2] K. Hammernik et al., "Learning a variational network for reconstruction of accelerated MRI data", Magn.
+       Reson. Med. 79, 2018; with networks as in A. Sriram et al., "End-to-end variational networks for accelerated MRI
+       reconstruction", MICCAI 2020.
+    .. [3] H. Aggarwal, M. Mani and M. Jacob, "MoDL: model-based deep learning architecture for inverse problems", IEEE
+       Trans. Med. Imaging 38, 2019.
+
+    Examples
+    --------
+    >>> import invnet, operators
+    >>> physics = invnet.Physics(operators.AveragePool((16, 16), 2), noise=invnet.noise.Gaussian(0.1))
+    >>> reconstruct = Unrolled(invnet.nets.DnCNN(depth=3, width=4), iterations=3)
+    >>> reconstruct(torch.ones(5, 8, 8), physics).shape
+    torch.Size([5, 16, 16])
+    """
+
+    def __init__(
+        self,
+        nets: nn.Module | Sequence[nn.Module],
+        iterations: int | None = None,
+        method: str = "proximal-gradient",
+        norm: float | None = None,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        shared = callable(nets) and not isinstance(nets, nn.ModuleList)
+        given = [nets] if shared else list(cast(Sequence[nn.Module], nets))
+        if not given or not all(isinstance(net, nn.Module) for net in given):
+            kinds = ", ".join(type(net).__name__ for net in given) or "none"
+            raise TypeError(f"Unrolled: nets takes a torch.nn.Module or a sequence of them, got {kinds}")
+        if not shared and iterations not in (None, len(given)):
+            raise ValueError(f"Unrolled: {len(given)} networks are for as many iterations, got iterations={iterations}")
+        count = 8 if shared and iterations is None else iterations or len(given) * (not shared)
+        count = check_positive_int(count, self.name, "iterations")
+        if norm is not None and check_number(norm, self.name, "norm") <= 0:
+            raise ValueError(f"Unrolled: norm must be positive, got {norm}")
+        self.nets = nn.ModuleList(cast(nn.Module, on_images(cast(nn.Module, net))) for net in given)
+        self.iterations, self.norm, self.checkpointing = count, norm, checkpointing
+        self.method = check_choice(method, _FIRST, self.name, "method")
+        # By their logarithm, for they are positive; one for all iterations if the network is.
+        self.log_scalars = nn.Parameter(torch.full((len(given),), _FIRST[method]).log())
+
+    def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
+        x = physics.direct_inverse(y)
+        if self.method == "modl":
+            iterate, unit = self._modl, self._size(physics) ** 2
+        else:
+            physics = physics if physics.likelihood.lipschitz is not None else _least_squares(physics)
+            iterate, unit = self._descend, self._step(x, y, physics)
+        for k in range(self.iterations):
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(iterate, x, y, physics, unit, k, use_reentrant=False)
+            else:
+                x = iterate(x, y, physics, unit, k)
+        return x, Info(iterations=self.iterations)
+
+    def _descend(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
+        """An iteration of proximal gradients or of a variational network."""
+        step = self._scalar(k).to(unit.dtype) * unit
+        descent = over_batch(step, tuple(x.shape[step.ndim :])) * physics.likelihood_gradient(x, y)
+        if self.method == "variational":
+            return x - descent - self._run(x, k)
+        return self._run(x - descent, k)
+
+    def _modl(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
+        A, z = physics.operator, self._run(x, k)
+        # As a correction to z: for a small damping the plain form loses digits.
+        return z + A.solve_normal(A.adjoint(y - A(z)), self._scalar(k).to(x.real.dtype) * unit.to(x.real.dtype))
+
+    def _run(self, x: torch.Tensor, k: int) -> torch.Tensor:
+        result = self.nets[k % len(self.nets)](x)
+        if not isinstance(result, torch.Tensor) or result.shape != x.shape:
+            got = tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
+            raise ValueError(
+                f"Unrolled: network {k} took {tuple(x.shape)} and must give the same shape, but gave {got}"
+            )
+        return result
+
+    def _scalar(self, k: int) -> torch.Tensor:
+        return self.log_scalars[k % len(self.nets)].exp()
+
+    def _size(self, physics: Physics) -> torch.Tensor:
+        return physics.operator.norm() if self.norm is None else torch.tensor(self.norm)
+
+    def _step(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> torch.Tensor:
+        """The largest step that surely descends, for each sample."""
+        dims = len(physics.operator.in_shape)
+        first = self.nets[0]
+        if isinstance(first, OnImages):
+            first.check_image(x)
+            dims = max(dims, first.image_dims(x.is_complex()))
+        lipschitz = lipschitz_constant(physics, x, y, x.ndim - dims, self.norm)
+        assert lipschitz is not None  # `_reconstruct` took care of it
+        return 1 / lipschitz
+
+    def extra_repr(self) -> str:
+        """The method, the iterations, and whether they share a network."""
+        shared = len(self.nets) < self.iterations
+        return f"method={self.method!r}, iterations={self.iterations}, {'one network' if shared else 'a network each'}"
+
+
+def _least_squares(physics: Physics) -> Physics:
+    return Physics(physics.operator, sensor=physics.sensor)
