@@ -3,6 +3,7 @@
 #   make demo     restore real photographs: prints a table, writes demo.png
 #   make test     the test suite, lint and types are `make lint`
 #   make bench    timings beside the peers, in one run
+#   make gpu      on a machine with an NVIDIA GPU: its tests, then its timings
 #   make docs     the documentation, in docs/_build/html
 #
 # On a machine with a GPU, or to choose another build of torch:   make demo TORCH="torch==2.11.0"
@@ -15,7 +16,7 @@ PIP = $(VENV)/bin/pip --disable-pip-version-check install --quiet
 CONSTRAINED = $(PIP) --constraint constraints.txt --constraint $(VENV)/torch.txt
 WORKERS ?= auto
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench gpu docs clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/demo.py --out demo.png
@@ -30,6 +31,9 @@ lint: $(VENV)/test
 
 bench: $(VENV)/bench
 	for script in tests/benchmarks/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done
+
+gpu: $(VENV)/test
+	$(VENV)/bin/python -m tests.benchmarks.gpu
 
 docs: $(VENV)/docs
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html

@@ -19,6 +19,7 @@ from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_cache import KernelCache
 from operators.kernel_spectrum import kernel_spectrum
 from operators.padding import PADDINGS, Margins, margins
+from operators.structure_cache import StructureCache
 from operators.wiener import NOISE_TO_SIGNAL, wiener_inverse
 
 __all__ = ["Convolution", "check_kernel"]
@@ -130,9 +131,9 @@ class Convolution(LinearOperator):
         self.chooses_method = method == "auto"
         self.method = faster_method(direct, by_fft, channels or (1, 1), kernel.dtype) if method == "auto" else method
         self.plan: DirectPlan | FourierPlan = direct if self.method == "direct" else by_fft
-        # What the plan makes of the kernel, and the kernel's spectrum on the image's own grid.
+        # What the plan makes of the kernel, and the grams on the image's own grid.
         self._cache: KernelCache = KernelCache()
-        self._transfer_cache: KernelCache[torch.Tensor] = KernelCache()
+        self._gram_cache, self._cogram_cache = StructureCache(), StructureCache()
 
     # ---------------------------------------------------------------- the map and its adjoint
 
@@ -168,9 +169,8 @@ class Convolution(LinearOperator):
         """The gram without the stride."""
         # From a spectrum in 64 bits, so that the gram is as exact as the operator on images of any precision.
         dtype = torch.promote_types(self.kernel.dtype, torch.float64)
-        spectrum = self._transfer_cache.get(self.kernel, dtype, lambda k: self._transfer_function(k, self.spatial))
         return FourierMultiplier(
-            squared_magnitude(spectrum),
+            squared_magnitude(self._transfer_function(self.kernel.to(dtype), self.spatial)),
             self.spatial,
             half=not self.kernel.is_complex(),
             promote=self.kernel.dtype == dtype,
@@ -178,12 +178,14 @@ class Convolution(LinearOperator):
 
     def _gram(self) -> LinearOperator:
         if self._is_multiplier and all(s == 1 for s in self.stride):
-            return self._power_spectrum()
+            return self._gram_cache.get([self.kernel], self._power_spectrum)
         return super()._gram()
 
     def _cogram(self) -> LinearOperator:
         divides = all(n % s == 0 for n, s in zip(self.spatial, self.stride, strict=True))
-        return self._power_spectrum().subsampled(self.stride) if self._is_multiplier and divides else super()._cogram()
+        if self._is_multiplier and divides:
+            return self._cogram_cache.get([self.kernel], lambda: self._power_spectrum().subsampled(self.stride))
+        return super()._cogram()
 
     def _norm(self) -> torch.Tensor:
         cogram = self._cogram()

@@ -13,6 +13,7 @@ import torch
 
 from operators import solve
 from operators.checks import Shape, as_shape
+from operators.registration import register_tensor
 from operators.scalars import Scalar, reciprocal
 
 __all__ = ["LinearOperator"]
@@ -130,10 +131,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _register(self, name: str, value: torch.Tensor) -> None:
         """Keep an `nn.Parameter` as a parameter and any other tensor as a buffer, for ``.to()`` and ``state_dict``."""
-        if isinstance(value, torch.nn.Parameter):
-            self.register_parameter(name, value)
-        else:
-            self.register_buffer(name, value)
+        register_tensor(self, name, value)
 
     # ---------------------------------------------------------------- what every operator has
 

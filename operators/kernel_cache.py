@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["KernelCache"]
+__all__ = ["KernelCache", "is_traced"]
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class KernelCache(Generic[T]):
             and entry[2] == (dtype, kernel.data_ptr(), kernel._version)
         ):
             return entry[3]
-        if _is_traced(kernel) or kernel.is_inference():
+        if is_traced(kernel) or kernel.is_inference():
             return compute(kernel.to(dtype))
         key = (dtype, kernel.data_ptr(), kernel._version)
         with torch.inference_mode(False), torch.no_grad():
@@ -45,11 +45,10 @@ class KernelCache(Generic[T]):
         return {}
 
 
-def _is_traced(kernel: torch.Tensor) -> bool:
-    """Whether torch differentiates, transforms or compiles what is computed from the kernel."""
+def is_traced(*tensors: torch.Tensor) -> bool:
+    """Whether torch differentiates, transforms or compiles what is computed from the tensors."""
     return (
         torch.compiler.is_compiling()
-        or kernel.requires_grad
         or torch._C._are_functorch_transforms_active()
-        or forward_ad.unpack_dual(kernel).tangent is not None
+        or any(t.requires_grad or forward_ad.unpack_dual(t).tangent is not None for t in tensors)
     )

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 
 from operators.core import LinearOperator
+from operators.structure_cache import StructureCache
 
 __all__ = ["BlockDiagonal", "HStack", "VStack", "block_diag", "hstack", "vstack"]
 
@@ -25,6 +26,8 @@ class VStack(LinearOperator):
         in_shape = _common([A.in_shape for A in blocks], "vstack", "in_shape")
         super().__init__(in_shape, _joint_shape([A.out_shape for A in blocks]))
         self.blocks = blocks
+        self.has_fast_gram = all(A.has_fast_gram for A in blocks)
+        self._gram_cache = StructureCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return _join([A(x) for A in self.blocks], [A.out_shape for A in self.blocks])
@@ -36,7 +39,9 @@ class VStack(LinearOperator):
         return HStack([A.H for A in self.blocks])
 
     def _gram(self) -> LinearOperator:
-        return functools.reduce(arithmetic.add, [A.gram for A in self.blocks])
+        return self._gram_cache.get(
+            self._tensors(recurse=True), lambda: functools.reduce(arithmetic.add, [A.gram for A in self.blocks])
+        )
 
     def split(self, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The blocks' parts of an output, each of shape ``(*batch, *block.out_shape)``."""
@@ -57,6 +62,7 @@ class HStack(LinearOperator):
         out_shape = _common([A.out_shape for A in blocks], "hstack", "out_shape")
         super().__init__(_joint_shape([A.in_shape for A in blocks]), out_shape)
         self.blocks = blocks
+        self._cogram_cache = StructureCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return _total([A(part) for A, part in zip(self.blocks, self.split(x), strict=True)])
@@ -68,7 +74,9 @@ class HStack(LinearOperator):
         return VStack([A.H for A in self.blocks])
 
     def _cogram(self) -> LinearOperator:
-        return self.H.gram
+        return self._cogram_cache.get(
+            self._tensors(recurse=True), lambda: functools.reduce(arithmetic.add, [A.H.gram for A in self.blocks])
+        )
 
     def split(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The blocks' parts of an input, each of shape ``(*batch, *block.in_shape)``."""
@@ -89,6 +97,8 @@ class BlockDiagonal(LinearOperator):
         super().__init__(_joint_shape([A.in_shape for A in blocks]), _joint_shape([A.out_shape for A in blocks]))
         self.blocks = blocks
         self.has_closed_solve = all(A.has_closed_solve for A in blocks)
+        self.has_fast_gram = all(A.has_fast_gram for A in blocks)
+        self._gram_cache, self._cogram_cache = StructureCache(), StructureCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         parts = _split(x, [A.in_shape for A in self.blocks])
@@ -102,10 +112,12 @@ class BlockDiagonal(LinearOperator):
         return BlockDiagonal([A.H for A in self.blocks])
 
     def _gram(self) -> LinearOperator:
-        return BlockDiagonal([A.gram for A in self.blocks])
+        return self._gram_cache.get(self._tensors(recurse=True), lambda: BlockDiagonal([A.gram for A in self.blocks]))
 
     def _cogram(self) -> LinearOperator:
-        return self.H.gram
+        return self._cogram_cache.get(
+            self._tensors(recurse=True), lambda: BlockDiagonal([A.H.gram for A in self.blocks])
+        )
 
     def _norm(self) -> torch.Tensor:
         return torch.stack([A.norm() for A in self.blocks]).max()

@@ -7,6 +7,9 @@ import torch
 
 collect_ignore = ["benchmarks"]
 
+if not torch.cuda.is_available():  # then Triton's kernels run in its interpreter: to be said before it is imported
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores among themselves
     torch.set_num_threads(1)
 

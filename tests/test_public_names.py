@@ -20,7 +20,7 @@ MODULES = [
     "invnet.noise",
     "invnet.sensor",
 ]
-MODULES += ["invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data"]
+MODULES += ["invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
 
 
 def public_objects():

@@ -10,6 +10,7 @@ import torch
 
 from invnet.checks import check_number
 from operators.checks import check_finite, check_tensor
+from operators.registration import register_tensor
 
 __all__ = ["Noise", "Positive", "shown"]
 
@@ -195,10 +196,7 @@ class Noise(torch.nn.Module, abc.ABC):
                 raise TypeError(f"{self.name}: {name} takes real numbers, got {value.dtype}")
             if not bool((value > 0).all()):
                 raise ValueError(f"{self.name}: {name} must be positive, got {value.min().item():g} among its entries")
-            if isinstance(value, torch.nn.Parameter):
-                self.register_parameter(name, value)
-            else:
-                self.register_buffer(name, value)
+            register_tensor(self, name, value)
         elif check_number(value, self.name, name) > 0:
             setattr(self, name, float(value))
         else:

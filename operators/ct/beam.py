@@ -14,7 +14,7 @@ import torch
 
 from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
-from operators.ct.project import backproject, project, rays
+from operators.ct.project import backproject, project, rays, takes_16_bits
 from operators.ct.rays import courses
 from operators.ct.source import check_source
 from operators.fourier import on_real_and_imaginary
@@ -75,11 +75,17 @@ class Beam(LinearOperator):
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        return self._real(lambda images: self._maps[0](images, *geometry), x, len(self.in_shape))
+        keeps_type = self._takes_16_bits(x.device)
+        return self._real(lambda images: self._maps[0](images, *geometry), x, len(self.in_shape), keeps_type)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        return self._real(lambda measured: self._maps[1](measured, *geometry), y, len(self.out_shape))
+        keeps_type = self._takes_16_bits(y.device)
+        return self._real(lambda measured: self._maps[1](measured, *geometry), y, len(self.out_shape), keeps_type)
+
+    def _takes_16_bits(self, device: torch.device) -> bool:
+        """Whether the maps take numbers of 16 bits as they are."""
+        return False
 
     def _compute_views(self) -> torch.Tensor:
         """The geometry as the kernels take it."""
@@ -117,7 +123,7 @@ class Beam(LinearOperator):
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
-            part = check_finite(as_real(value, self.name, name), self.name, name)
+            part = as_real(value, self.name, name)
             one = self._shapes.get(name, ())
             takes = [one] if name in self._shared else [one, (*self.out_shape[:1], *one)]
             if tuple(part.shape) not in takes:
@@ -136,6 +142,8 @@ class Beam(LinearOperator):
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
         # A geometry in 16 bits would be another one, learnable or not: only its device changes.
         def keeping_type(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.is_complex():
+                return torch.view_as_complex(keeping_type(torch.view_as_real(tensor)))
             moved = fn(tensor)
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
@@ -187,11 +195,13 @@ class Beam(LinearOperator):
         part._geometry_changed()
         return part
 
-    def _real(self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int) -> torch.Tensor:
-        """Apply a function of real images ``(B, *shape)`` in 32 or 64 bits to any batch of any type."""
+    def _real(
+        self, function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, dims: int, narrow: bool = False
+    ) -> torch.Tensor:
+        """Apply a function of real images ``(B, *shape)`` in 32 or 64 bits, or if `narrow` in 16, to any batch."""
         if x.is_complex():
             return on_real_and_imaginary(lambda parts: self._real(function, parts, dims), x)
-        precise = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        precise = x.float() if x.dtype in (torch.float16, torch.bfloat16) and not narrow else x
         batch = x.shape[: x.ndim - dims]
         result = function(precise.reshape(math.prod(batch), *x.shape[x.ndim - dims :]))
         return result.reshape(*batch, *result.shape[1:]).to(x.dtype)
@@ -239,6 +249,9 @@ class PlanarBeam(Beam):
         super()._geometry_changed()
         if self.places is not None:
             self.places = self._compute_places()
+
+    def _takes_16_bits(self, device: torch.device) -> bool:
+        return takes_16_bits(device)
 
     def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
         views = self._current_views().detach()[chosen]
@@ -310,7 +323,7 @@ def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
 def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
     """Return one positive number for each of `dims` dimensions."""
     entries = as_real(value, owner, name).detach().reshape(-1).tolist()
-    if len(entries) not in (1, dims) or not all(math.isfinite(n) and n > 0 for n in entries):
+    if len(entries) not in (1, dims) or min(entries) <= 0:
         each = f", or one for each of {dims} dimensions" if dims > 1 else ""
         raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
     return tuple(entries * dims if len(entries) == 1 else entries)
@@ -334,7 +347,6 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float =
     angles = as_real(angles, owner, "angles")
     if angles.ndim != 1 or not len(angles):
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
-    check_finite(angles, owner, "angles")
     largest = float(angles.detach().abs().max())
     if largest > turns * 2 * math.pi:
         warnings.warn(
@@ -346,15 +358,15 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float =
 
 
 def as_real(value: Number | Sequence[float] | Sequence[Sequence[float]], owner: str, name: str) -> torch.Tensor:
-    """Return numbers as a tensor in double precision (a parameter as it is)."""
-    if np.iscomplexobj(value.detach() if isinstance(value, torch.Tensor) else value):
+    """Return finite numbers as a tensor in double precision (a parameter as it is)."""
+    if value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value):
         raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")
-    if isinstance(value, torch.nn.Parameter):
-        return value
-    try:
-        return torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    if not isinstance(value, torch.nn.Parameter):
+        try:
+            value = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
+    return check_finite(value, owner, name)
 
 
 def unit_vectors(angles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 import torch
-from scipy.fft import next_fast_len
 
 from operators.checks import check_choice
 from operators.fourier import fft, inverse_fft
+from operators.kernel_spectrum import fast_length
 
 __all__ = ["FILTERS", "ramp_filtered"]
 
@@ -65,7 +65,7 @@ def ramp_filtered(
     kernel = torch.where(is_odd, -1 / (math.pi * torch.where(is_odd, distance, 1)).square(), 0)
     kernel[n - 1] = 0.25
     kernel = (kernel if stretch is None else kernel * stretch) / spacing
-    size = next_fast_len(2 * n - 1, real=True)
+    size = fast_length(2 * n - 1)
     # Distance zero goes to index zero; the negative ones wrap around to the end.
     circular = kernel.new_zeros(size)
     circular[:n], circular[size - n + 1 :] = kernel[n - 1 :], kernel[: n - 1]

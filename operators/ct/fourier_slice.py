@@ -34,6 +34,8 @@ class FourierSlices(LinearOperator):
         Of the detectors.
     pixel_size : (float, float)
         Height and width of a pixel.
+    reach : float
+        How far from the image's centre the lines that are measured pass at most.
     tolerance : float
         Of the non-uniform transform.
 
@@ -53,21 +55,21 @@ class FourierSlices(LinearOperator):
         detectors: int,
         spacing: float,
         pixel_size: tuple[float, ...],
+        reach: float,
         tolerance: float,
     ) -> None:
         super().__init__(in_shape, (len(directions), detectors))
         rows, columns = in_shape
         row_size, column_size = pixel_size
         diagonal = math.hypot(rows * row_size, columns * column_size)
-        # From the image's far corner to the detector that is farthest from the image's centre.
-        reach = diagonal / 2 + max(float(places.abs().max()), float((places + (detectors - 1) * spacing).abs().max()))
-        self.period = max(detectors, math.ceil(reach / spacing))
+        self.period = max(detectors, math.ceil((diagonal / 2 + reach) / spacing))
         nyquist = self.period * spacing / (2 * max(pixel_size))
         count = min((self.period - 1) // 2, math.floor(nyquist)) + 1
         frequencies = torch.arange(count, dtype=torch.float64, device=directions.device) / (self.period * spacing)
         waves = frequencies[:, None] * directions[:, None]  # (views, count, 2), in cycles per unit of length
         points = torch.stack([-waves[..., 1] * rows * row_size, waves[..., 0] * columns * column_size], -1)
         self.transform = NUFFT(points, in_shape, tolerance, norm="backward")
+        self.transform.register_buffer("points", points, persistent=False)  # they follow from the geometry
         # The transform's origin is the centre of pixel n // 2; ours is the image's centre, and y points up.
         origin = directions.new_tensor(
             [(columns // 2 - (columns - 1) / 2) * column_size, ((rows - 1) / 2 - rows // 2) * row_size]
@@ -75,8 +77,6 @@ class FourierSlices(LinearOperator):
         turns = frequencies * places[:, None] - waves @ origin
         self.register_buffer("phases", torch.polar(torch.ones_like(turns), 2 * math.pi * turns), persistent=False)
         self.scale = row_size * column_size / spacing
-
-        self.has_fast_gram = self.period == detectors
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         if x.is_complex():
@@ -99,7 +99,7 @@ class FourierSlices(LinearOperator):
         return self.phases.to(torch.complex128 if x.dtype == torch.float64 else torch.complex64)
 
     def _gram(self) -> LinearOperator:
-        if not self.has_fast_gram:
+        if self.period > self.out_shape[1]:
             return super()._gram()
         weights = torch.full_like(self.transform.points[..., 0], 2 * self.scale**2 / self.period)
         weights[:, 0] /= 2

@@ -9,7 +9,7 @@ import torch
 
 from operators.checks import Shape, check_choice
 from operators.core import LinearOperator
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_real, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import parallel_backprojection
 from operators.ct.fourier_slice import FourierSlices
@@ -30,7 +30,7 @@ class ParallelBeam(PlanarBeam):
     angles : sequence of float or torch.Tensor, shape (views,)
         In radians.
     detectors : int, optional
-        By default as many as cover the image's diagonal.
+        By default as many as cover the image in every view.
     pixel_size : float or (float, float)
         Of a pixel, or its height and its width, in the user's unit of length.
     detector_spacing : float or torch.Tensor, shape ()
@@ -58,7 +58,7 @@ class ParallelBeam(PlanarBeam):
     Notes
     -----
     The value is the integral in the user's unit of length of the image, interpolated linearly along rows or columns,
-    whichever the ray crosses fewer of. Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients
+    whichever the ray crosses more of. Parts of the geometry that are `torch.nn.Parameter` are learnable: gradients
     reach them, of first order.
 
     `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter; the angles may be in any order and unevenly
@@ -102,14 +102,16 @@ class ParallelBeam(PlanarBeam):
         shape, pixel = spatial_shape(in_shape, 2, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
         (spacing,) = sizes(detector_spacing, 1, self.name, "detector_spacing")
         if detectors is None:
-            detectors = math.ceil(math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) / spacing)
+            beside = _farthest(
+                as_real(center, self.name, "center"), as_real(detector_offset, self.name, "detector_offset")
+            )
+            detectors = math.ceil((math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) + 2 * beside) / spacing)
         super().__init__(shape, len(angles), detectors, pixel)
         self._set_geometry(
             angles=angles, detector_spacing=detector_spacing, detector_offset=detector_offset, center=center
         )
         self._fix_views()
         self.slices = self._fourier_slices(float(tolerance)) if model == "fourier" else None
-        self.has_fast_gram = self.slices is not None and self.slices.has_fast_gram
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
         warn_if_narrow(self.name, (offset - half, offset + half), spacing, self._inner_radius(), self.angles)
 
@@ -134,7 +136,8 @@ class ParallelBeam(PlanarBeam):
         first = self._detector_index()[0] * self.detector_spacing + self.detector_offset + along @ self.center
         spacing = float(self.detector_spacing)
         detectors = self.out_shape[1]
-        return FourierSlices(self.size, along, first, detectors, spacing, self.pixel_size, tolerance)
+        reach = (detectors - 1) / 2 * spacing + _farthest(self.center, self.detector_offset)
+        return FourierSlices(self.size, along, first, detectors, spacing, self.pixel_size, reach, tolerance)
 
     def _geometry_changed(self) -> None:
         super()._geometry_changed()
@@ -147,3 +150,8 @@ class ParallelBeam(PlanarBeam):
 
     def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
         return parallel_backprojection(self, y, window)
+
+
+def _farthest(center: torch.Tensor, offset: torch.Tensor) -> float:
+    """How far from the image's centre the detector's middle looks in any view, at most."""
+    return float(torch.linalg.vector_norm(center.detach())) + float(offset.detach().abs().max())

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from operators.ct.orientations import ORIENTATIONS, Orientation
 from operators.linear_pair import Fixed
 
-__all__ = ["backproject_volume_reference", "project_volume_reference", "view_gradient_reference"]
+__all__ = ["backproject", "project", "view_gradient"]
 
 _RAYS = 2**22  # that are followed together
 
@@ -57,7 +57,7 @@ def _chunks(fixed: Fixed) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def project_volume_reference(volumes: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+def project(volumes: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The line integrals of volumes.
 
     Parameters
@@ -83,8 +83,8 @@ def project_volume_reference(volumes: torch.Tensor, fixed: Fixed) -> torch.Tenso
     return result
 
 
-def backproject_volume_reference(measured: torch.Tensor, fixed: Fixed) -> torch.Tensor:
-    """The transpose of `project_volume_reference`."""
+def backproject(measured: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+    """The transpose of `project`."""
     result = measured.new_zeros((len(measured), *fixed.in_size))
     for orientation in ORIENTATIONS:
         upright = result.permute(0, *(1 + dim for dim in orientation.dims))
@@ -102,8 +102,8 @@ def backproject_volume_reference(measured: torch.Tensor, fixed: Fixed) -> torch.
     return result
 
 
-def view_gradient_reference(volumes: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
-    """The gradient of ``<project_volume_reference(volumes), cotangents>`` in the views, of their shape.
+def view_gradient(volumes: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
+    """The gradient of ``<project(volumes), cotangents>`` in the views, of their shape.
 
     A measurement is the ray's length per slab times the sum of the values at ``place + slope * (slab - place_d)``.
     """

@@ -82,7 +82,7 @@ def _scratch(detectors, dtype_of):  # type: ignore[no-untyped-def]
     detectors += PAIRS  # so that the last of a range may be taken together with what is beyond it
     start, index = np.empty(detectors, dtype_of.dtype), np.empty(detectors, np.int32)
     fraction, slope = np.empty(detectors, dtype_of.dtype), np.empty(detectors, dtype_of.dtype)
-    length, weight = np.empty(detectors, dtype_of.dtype), np.empty(detectors, dtype_of.dtype)
+    length, weight = np.empty(detectors, dtype_of.dtype), np.zeros(detectors, dtype_of.dtype)
     return start, fraction, slope, length, index, weight
 
 
@@ -117,7 +117,6 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
     height, width = image.shape[0], image.shape[1] - 2 * BORDER
     start, fraction, slope, length, index, weight = _scratch(along.size, image)
     value = np.empty(along.size + PAIRS, image.dtype)
-    weight[:] = 0
     rows = np.arange(BLOCK).astype(image.dtype)
     # Neighbouring rays add to overlapping pairs of pixels, which stalls the processor: they take turns on copies.
     copies = np.empty((BLOCK, PAIRS, image.shape[1]), image.dtype)

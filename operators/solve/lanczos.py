@@ -10,7 +10,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from operators.checks import check_positive_int
-from operators.solve.info import ConvergenceWarning
+from operators.solve.info import ConvergenceWarning, Map
 from operators.solve.shared import learnable, parameter_gradients, ratio, with_tensors
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["norm"]
 
 
-def norm(A: LinearOperator, *, tol: float = 1e-6, max_iter: int = 500, seed: int = 0) -> torch.Tensor:
+def norm(
+    A: LinearOperator, *, tol: float = 1e-6, max_iter: int = 500, seed: int = 0, upper: float = math.inf
+) -> torch.Tensor:
     """The largest singular value, by Lanczos' method on ``A.H A``.
 
     Differentiable once with respect to the operator's parameters (where the largest singular value is simple).
@@ -33,6 +35,9 @@ def norm(A: LinearOperator, *, tol: float = 1e-6, max_iter: int = 500, seed: int
         Applications of ``A.H A`` at most. If the bound is not reached by then, a `ConvergenceWarning` tells it.
     seed : int
         Of the random first vector.
+    upper : float
+        What the norm is known not to exceed: an estimate that comes this near is done, where many singular values are
+        close to the largest.
 
     Returns
     -------
@@ -60,7 +65,8 @@ def norm(A: LinearOperator, *, tol: float = 1e-6, max_iter: int = 500, seed: int
     check_positive_int(max_iter, f"norm({A.name})", "max_iter")
     v, device = _start_vector(A, seed)
     with torch.no_grad():
-        diagonal, off_diagonal, converged = _lanczos(A, v, tol, max_iter)
+        normal: Map = A.gram if A.has_fast_gram else lambda v: A.adjoint(A(v))
+        diagonal, off_diagonal, converged = _lanczos(normal, v, tol, max_iter, upper)
     values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
     if not converged:
         warnings.warn(
@@ -74,7 +80,7 @@ def norm(A: LinearOperator, *, tol: float = 1e-6, max_iter: int = 500, seed: int
     if not (tensors and torch.is_grad_enabled()):
         return value
     with torch.no_grad():
-        singular = _ritz_vector(A, v, off_diagonal, diagonal, vectors[:, -1].tolist())
+        singular = _ritz_vector(normal, v, off_diagonal, diagonal, vectors[:, -1].tolist())
     return _WithGradient.apply(A, names, value, singular, *tensors)
 
 
@@ -108,7 +114,9 @@ def _start_vector(A: LinearOperator, seed: int) -> tuple[torch.Tensor, torch.dev
     return (v / torch.linalg.vector_norm(v)).to(device), device
 
 
-def _lanczos(A: LinearOperator, v: torch.Tensor, tol: float, max_iter: int) -> tuple[list[float], list[float], bool]:
+def _lanczos(
+    normal: Map, v: torch.Tensor, tol: float, max_iter: int, upper: float
+) -> tuple[list[float], list[float], bool]:
     """The diagonal and off-diagonal of the Lanczos matrix, and whether its largest eigenvalue converged.
 
     There is no reorthogonalisation: rounding then repeats converged eigenvalues, but never invents a larger one.
@@ -117,21 +125,21 @@ def _lanczos(A: LinearOperator, v: torch.Tensor, tol: float, max_iter: int) -> t
     off_diagonal: list[float] = []
     before, beta = torch.zeros_like(v), 0.0
     for step in range(1, max_iter + 1):
-        v, before, alpha, beta = _lanczos_step(A, v, before, beta)
+        v, before, alpha, beta = _lanczos_step(normal, v, before, beta)
         diagonal.append(alpha)
         if beta <= 1e-14 * max(diagonal):  # an invariant subspace: the eigenvalue is exact
             return diagonal, off_diagonal, True
         # The estimate takes step**3 operations, so it is made less often as they grow.
-        if step % max(5, step // 10) == 0 and _ritz_error(diagonal, off_diagonal, beta) < 2 * tol:
+        if step % max(5, step // 10) == 0 and _ritz_error(diagonal, off_diagonal, beta, upper**2) < 2 * tol:
             return diagonal, off_diagonal, True
         off_diagonal.append(beta)
     return diagonal, off_diagonal[:-1], False
 
 
 def _lanczos_step(
-    A: LinearOperator, v: torch.Tensor, before: torch.Tensor, beta: float
+    normal: Map, v: torch.Tensor, before: torch.Tensor, beta: float
 ) -> tuple[torch.Tensor, torch.Tensor, float, float]:
-    w = A.adjoint(A(v)) - beta * before
+    w = normal(v) - beta * before
     alpha = float(torch.sum(v.conj() * w).real)
     w = w - alpha * v
     size = float(torch.linalg.vector_norm(w))
@@ -143,22 +151,22 @@ def _tridiagonal(diagonal: list[float], off_diagonal: list[float]) -> torch.Tens
     return torch.diag(torch.tensor(diagonal, dtype=torch.float64)) + torch.diag(off, 1) + torch.diag(off, -1)
 
 
-def _ritz_error(diagonal: list[float], off_diagonal: list[float], beta: float) -> float:
-    """The relative error of the largest Ritz value, bounded by its residual.
+def _ritz_error(diagonal: list[float], off_diagonal: list[float], beta: float, upper: float) -> float:
+    """The relative error of the largest Ritz value, bounded by its residual, and by what the eigenvalue may be.
 
     The square of the residual over the gap to the second Ritz value is a sharper bound, but not where two of the
     largest eigenvalues are close and still have one Ritz value between them; and it saves a tenth of the steps only.
     """
     values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
-    return beta * float(vectors[-1, -1].abs()) / float(values[-1])
+    return min(beta * float(vectors[-1, -1].abs()), upper - float(values[-1])) / float(values[-1])
 
 
 def _ritz_vector(
-    A: LinearOperator, v: torch.Tensor, off_diagonal: list[float], diagonal: list[float], weights: list[float]
+    normal: Map, v: torch.Tensor, off_diagonal: list[float], diagonal: list[float], weights: list[float]
 ) -> torch.Tensor:
     """The top Ritz vector, summed in a second run, so that the basis need not be stored."""
     total, before, beta = weights[0] * v, torch.zeros_like(v), 0.0
     for weight in weights[1:]:
-        v, before, _, beta = _lanczos_step(A, v, before, beta)
+        v, before, _, beta = _lanczos_step(normal, v, before, beta)
         total = total + weight * v
     return total / torch.linalg.vector_norm(total)

@@ -101,21 +101,21 @@ def test_windowed_variance_by_hand():
 
 
 def test_it_stops_near_the_best_image_without_knowing_it():
-    truth = invnet.data.sample_image("camera", size=48)
-    physics = Physics(Identity((48, 48)), Gaussian(0.15))
+    truth = invnet.data.sample_image("camera", size=32)
+    physics = Physics(Identity((32, 32)), Gaussian(0.15))
     y = physics(truth, generator=generator())
-    options = {"bounds": (0, 1), "lr": 0.02, "max_iter": 500}
-    net = lambda c: Hourglass(8, c, width=32, depth=3)  # noqa: E731
-    image, info = DeepImagePrior(net, window=50, patience=200, **options)(y, physics, return_info=True)
+    options = {"bounds": (0, 1), "lr": 0.02, "max_iter": 400}
+    net = lambda c: Hourglass(8, c, width=32, depth=2)  # noqa: E731
+    image, info = DeepImagePrior(net, window=40, patience=150, **options)(y, physics, return_info=True)
     assert info.converged
-    assert info.iterations < 500
+    assert info.iterations < 400
     long = DeepImagePrior(net, patience=None, average=0.0, **options)(y, physics)
     psnr = invnet.metrics.psnr
     assert psnr(image, truth) > psnr(y, truth) + 4
     assert psnr(image, truth) > psnr(long, truth) + 2
     assert len(info.objective) == len(info.residual) == info.iterations
-    assert all(np.isinf(info.residual[:49]))
-    assert int(np.argmin(info.residual)) == info.iterations - 200 - 1
+    assert all(np.isinf(info.residual[:39]))
+    assert int(np.argmin(info.residual)) == info.iterations - 150 - 1
 
 
 def test_iterations_that_run_out_are_told():

@@ -1,5 +1,6 @@
 """The battery: `check_operator` on every operator that the library exports, found by discovery."""
 
+import contextlib
 import importlib
 import inspect
 import pkgutil
@@ -51,3 +52,16 @@ def test_adjoint_error_is_at_rounding_level(make):
     A = build(make)
     for dtype, bound in [(torch.float32, 1e-6), (torch.float64, 1e-12)]:
         assert adjoint_error(A, dtype=dtype, batch=(2,)) < bound
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("make", INSTANCES)
+def test_conformance_on_a_gpu(make):
+    try:
+        A = build(make).to("cuda")
+        with contextlib.suppress(TypeError):  # it takes another type
+            A(torch.zeros(A.in_shape, device="cuda"))
+    except ImportError as missing:
+        pytest.skip(str(missing))
+    check_operator(A)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import Diagonal, Mask, Matrix, RealToComplex, from_function
+from operators import NUFFT, Diagonal, Mask, Matrix, RealToComplex, from_function
 from operators.solve import ConvergenceWarning, cg, lsqr, lstsq, norm
 from tests.operators.plain import Plain, random
 
@@ -242,6 +242,25 @@ def test_a_result_that_is_not_finite_raises():
     A = from_function(lambda x: x * 1e30, 2)
     with pytest.raises(FloatingPointError, match="not finite"):
         lsqr(A, torch.full((2,), 1e30))
+
+
+def test_norm_is_done_at_a_known_upper_bound():
+    """Singular values that crowd below the largest take many iterations, unless one knows what they can't exceed."""
+    A = Diagonal(torch.linspace(0, 1, 3000, dtype=torch.float64) ** 0.01)
+    assert abs(norm(A, tol=1e-4, max_iter=40, upper=1.0).item() - 1) < 1e-4
+    with pytest.warns(ConvergenceWarning):
+        norm(A, tol=1e-4, max_iter=40)
+
+
+def test_lstsq_by_a_fast_gram():
+    """Undamped it is the solution of smallest norm, as by LSQR."""
+    generator = torch.Generator().manual_seed(0)
+    points = (torch.rand(12, 1, dtype=torch.float64, generator=generator) - 0.5) * 20
+    A = NUFFT(points, 20, tolerance=1e-13)
+    assert A.has_fast_gram
+    y = torch.randn(12, dtype=torch.complex128, generator=generator)
+    matrix = A.to_matrix(torch.complex128)
+    torch.testing.assert_close(lstsq(A, y), torch.linalg.pinv(matrix) @ y, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("solver", [cg, lsqr, lstsq])

@@ -126,3 +126,41 @@ def test_it_takes_operators_and_at_least_one(stack):
         stack([])
     with pytest.raises(TypeError, match=f"{name}: takes LinearOperators, got Tensor"):
         stack([A, torch.ones(3, 4)])
+
+
+def test_a_gram_is_kept_while_nothing_changes():
+    weights = random(3, 4)
+    for stack in (vstack([Diagonal(weights), Identity((3, 4))]), hstack([Diagonal(weights), Identity((3, 4))]).H):
+        assert stack.gram is stack.gram
+    wide = hstack([Diagonal(weights), Identity((3, 4))])
+    diagonal = block_diag([Diagonal(weights), Identity((3, 4))])
+    assert wide.H.gram is not None
+    assert wide._cogram() is wide._cogram()
+    assert diagonal.gram is diagonal.gram
+
+
+def test_a_gram_follows_what_its_blocks_are():
+    D = Diagonal(torch.tensor([1.0, 2.0]))
+    stack, ones = vstack([D, Identity(2)]), torch.ones(2)
+    torch.testing.assert_close(stack.gram(ones), torch.tensor([2.0, 5.0]))
+    D.weights.mul_(2)
+    torch.testing.assert_close(stack.gram(ones), torch.tensor([5.0, 17.0]))
+    D.weights = torch.tensor([3.0, 3.0])
+    torch.testing.assert_close(stack.gram(ones), torch.tensor([10.0, 10.0]))
+    stack.load_state_dict({"blocks.0.weights": torch.tensor([0.0, 1.0])})
+    torch.testing.assert_close(stack.gram(ones), torch.tensor([1.0, 2.0]))
+    stack.double()
+    assert stack.gram.weights.dtype == torch.float64
+    stack.gram.weights.zero_()  # who changes a gram has it for himself
+    torch.testing.assert_close(stack.gram(ones), torch.tensor([1.0, 2.0], dtype=torch.float64))
+    D.weights.requires_grad_()
+    assert stack.gram.weights.requires_grad
+    assert stack.gram is not stack.gram
+
+
+def test_a_gram_from_inference_mode_can_be_used_outside():
+    weights = torch.ones(2)
+    stack = vstack([Diagonal(weights), Identity(2)])
+    with torch.inference_mode():
+        assert stack.gram.has_closed_solve
+    stack.gram(torch.ones(2, requires_grad=True)).sum().backward()

@@ -1,0 +1,83 @@
+"""Every drawn geometry: the adjoint is the transpose, the kernels compute the reference, batches are single images."""
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+
+from operators import FanBeam, ParallelBeam
+from operators.ct import reference
+from operators.testing import adjoint_error
+from tests.operators.ct.geometries import BEAMS, full_turn
+
+drawn = settings(deadline=None, max_examples=80, derandomize=True)
+
+
+def random(*shape, dtype=torch.float64):
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def close(got, expected, tolerance):
+    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    torch.testing.assert_close(got, expected, rtol=0, atol=tolerance * max(scale, 1.0))
+
+
+@drawn
+@given(BEAMS)
+@example(ParallelBeam((1, 1), [0.0, 0.3]))
+@example(ParallelBeam((1, 33), full_turn(8)))
+@example(ParallelBeam((65, 2), full_turn(8), detector_spacing=0.1))
+def test_adjoint_is_the_transpose(A):
+    for batch in ((), (3,)):
+        assert adjoint_error(A, dtype=torch.float32, batch=batch) < 1e-6
+        assert adjoint_error(A, dtype=torch.float64, batch=batch) < 1e-12
+
+
+@drawn
+@given(BEAMS)
+def test_kernels_compute_what_the_plain_reference_does(A):
+    geometry, _ = A._rays()
+    for dtype, tolerance in [(torch.float64, 1e-11), (torch.float32, 2e-5)]:
+        x, y = random(2, *A.in_shape, dtype=dtype), random(2, *A.out_shape, dtype=dtype)
+        for part in (slice(0, 1), slice(0, 2)):  # by the kernel for one image, and by that for several
+            close(A(x[part]), reference.project(x[part], geometry), tolerance)
+            close(A.adjoint(y[part]), reference.backproject(y[part], geometry), tolerance)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 8, 9, 17])
+@pytest.mark.parametrize(
+    "A",
+    [
+        ParallelBeam((45, 37), full_turn(7)),
+        FanBeam((37, 45), full_turn(7), 60, 60.0, 40.0, "curved", detector_spacing=1.6),
+    ],
+    ids=["parallel", "fan"],
+)
+def test_a_batch_is_its_images_one_by_one(A, batch):
+    for dtype, tolerance in [(torch.float64, 1e-13), (torch.float32, 1e-5)]:
+        x, y = random(batch, *A.in_shape, dtype=dtype), random(batch, *A.out_shape, dtype=dtype)
+        close(A(x), torch.stack([A(each) for each in x]), tolerance)
+        close(A.adjoint(y), torch.stack([A.adjoint(each) for each in y]), tolerance)
+
+
+def test_an_image_does_not_feel_the_others_of_its_batch():
+    A = ParallelBeam((20, 24), full_turn(5))
+    x = random(5, *A.in_shape)
+    spoiled = x.clone()
+    spoiled[1:] = torch.nan
+    assert torch.equal(A(spoiled)[0], A(x)[0])
+    assert A(spoiled)[1:].isnan().any()
+
+
+def test_rays_that_miss_the_image_measure_zero():
+    A = ParallelBeam((8, 8), full_turn(6), detectors=60)
+    place = torch.arange(60) - 29.5
+    outside = place.abs() > 8 / 2 * 2**0.5 + 1
+    assert (A(torch.ones(8, 8, dtype=torch.float64))[:, outside] == 0).all()
+
+
+def test_the_adjoint_has_the_transposed_matrix():
+    A = FanBeam((9, 6), full_turn(5), 14, 12.0, 3.0, detector_spacing=1.3)
+    matrix = A.to_matrix()
+    close(A.H.to_matrix(), matrix.T, 1e-14)
+    assert (matrix >= -1e-14).all()
+    assert (matrix.sum(0) > 0).all()  # every pixel is seen, the corners too
