@@ -32,7 +32,7 @@ class Tiles:
 
     rays: tuple[int, int]
     images: int = 128
-    line: int = 128
+    line: int = 64
     warps: int = 4
 
 
@@ -58,7 +58,8 @@ class _Group(NamedTuple):
         images = min(max(tiles.line // itemsize, 1), tiles.images, triton.next_power_of_2(count))
         lines = math.ceil(count / images)
         # The last group is filled with zeros; a smaller one wastes less, but computes the geometry more often.
-        costs = {c: math.ceil(lines / c) * (c + 4) for c in (1, 2, 4, 8, 16) if c == 1 or c * images <= tiles.images}
+        most = tiles.images * 4 // max(itemsize, 4)  # a thread has half as many sums in 64 bits
+        costs = {c: math.ceil(lines / c) * (c + 4) for c in (1, 2, 4, 8, 16) if c == 1 or c * images <= most}
         chunks = min(costs, key=lambda c: (costs[c], -c))
         while chunks > 1 and chunks * images * pixels > _MOST_ENTRIES:
             chunks //= 2

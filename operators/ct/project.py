@@ -18,7 +18,8 @@ from operators.linear_pair import Fixed, linear_pair
 
 __all__ = ["backproject", "project", "rays", "takes_16_bits"]
 
-_HAS_TRITON = importlib.util.find_spec("triton") is not None
+# Triton 3.3, which takes tuples of tensors, comes with torch 2.7.
+_HAS_TRITON = importlib.util.find_spec("triton") is not None and torch.__version__ >= "2.7"
 
 
 def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], size: Sequence[int]) -> Fixed:

@@ -24,6 +24,7 @@ BORDER = 2  # zeros around a packed image, so that no ray needs a test at the ed
 _BORDER = tl.constexpr(BORDER)
 _UNIT = tl.constexpr(2.0**32)  # a pixel, in fixed point
 _PER_UNIT = tl.constexpr(2.0**-32)
+_BLOCK = tl.constexpr(32)  # views for which a tile's bounds are computed together
 _MOST = tl.constexpr(2**31 - 1)  # the slope of a ray at 45 degrees, all but
 _FAR = tl.constexpr(1e8)  # beyond any image
 _ROUNDING = tl.constexpr(1e-6)  # of the detector that a pixel is seen by, of the sizes that enter; 16 times float32's
@@ -173,7 +174,7 @@ def _zeros(CHUNKS: tl.constexpr, RAYS: tl.constexpr, IMAGES: tl.constexpr, DTYPE
     """A tile of zeros."""
     tile = ()
     for _ in tl.static_range(CHUNKS):
-        tile = tile + (tl.zeros([RAYS, IMAGES], DTYPE),)
+        tile = tile + (tl.zeros([RAYS, IMAGES], DTYPE),)  # type: ignore[assignment]
     return tile
 
 
@@ -184,7 +185,7 @@ def _add_pair(total, left, right, weight, CHUNKS: tl.constexpr, IMAGES: tl.const
     for chunk in tl.static_range(CHUNKS):
         begin, end = tl.load(left + chunk * IMAGES), tl.load(right + chunk * IMAGES)
         part = total[chunk] + (1 - weight) * begin.to(weight.dtype)
-        result = result + (part + weight * end.to(weight.dtype),)
+        result = result + (part + weight * end.to(weight.dtype),)  # type: ignore[assignment]
     return result
 
 
@@ -193,7 +194,8 @@ def _add_one(total, source, weight, CHUNKS: tl.constexpr, IMAGES: tl.constexpr):
     """Add a ray of each pixel to a tile."""
     result = ()
     for chunk in tl.static_range(CHUNKS):
-        result = result + (total[chunk] + weight * tl.load(source + chunk * IMAGES).to(weight.dtype),)
+        value = tl.load(source + chunk * IMAGES).to(weight.dtype)
+        result = result + (total[chunk] + weight * value,)  # type: ignore[assignment]
     return result
 
 
@@ -356,49 +358,28 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
     group = tl.program_id(1).to(tl.int64)
     lane = tl.arange(0, IMAGES)[None, :]
     total = _zeros(CHUNKS, ROWS * COLUMNS, IMAGES, tl.float32 if FIXED else tl.float64)
-    for v in range(views):
-        aim = aims + 9 * v
-        a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
-        b0, b1, b2 = tl.load(aim + 3), tl.load(aim + 4), tl.load(aim + 5)
-        c1, c2, c3 = tl.load(aim + 6), tl.load(aim + 7), tl.load(aim + 8)
-
-        # The derivative of the place in x or y, at most: its numerator over the least denominator in the tile.
-        alpha, beta = a0 + a1 * tile_x + a2 * tile_y, b0 + b1 * tile_x + b2 * tile_y
-        nearest = tl.abs(beta) - tl.abs(b1) * half_x - tl.abs(b2) * half_y
-        squared = nearest * nearest
-        sign = tl.where(beta < 0, -1.0, 1.0)  # the same in all of the tile
-        ratio = alpha * sign * _inverse_root(beta * beta)
-        if is_curved:
-            beside = tl.maximum(tl.abs(alpha) - tl.abs(a1) * half_x - tl.abs(a2) * half_y, 0.0)
-            squared += beside * beside
-            ratio = _arctan(ratio)
-        numerator = tl.maximum(
-            tl.abs(c1 + c3 * tile_y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * tile_x) + tl.abs(c3) * half_x
+    for block in range(0, views, _BLOCK):
+        reaches = _reaches(
+            aims, block, views, tile_x, tile_y, half_x, half_y, begin, per_step, is_curved, detectors, height + width
         )
-        inverse = _inverse_root(squared)
-        is_sound = nearest > 1e-6 * tl.abs(beta)  # else the tile is beside the source, and all detectors are tried
-        span = tl.minimum(tl.where(is_sound, numerator * per_step * inverse * inverse, detectors), detectors)
-        reach = span + _ROUNDING * (detectors + (height + width) * span)
-        candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
-        are_all = candidates == detectors
-        off = tl.abs((ratio - begin) * per_step - 0.5 * (detectors - 1)) - span * (half_x + half_y) - reach
-        candidates = tl.where((off > 0.5 * detectors) & is_sound & (candidates < detectors), 0, candidates)
-
-        beta = b0 + b1 * x + b2 * y
-        ratio = (a0 * sign + a1 * sign * x + a2 * sign * y) * _inverse_root(beta * beta)
-        if is_curved:
-            ratio = _arctan(ratio)
-        lowest = tl.maximum(tl.minimum(tl.ceil((ratio - begin) * per_step - reach), detectors), -candidates)
-        lowest = tl.where(are_all, 0.0, lowest).to(tl.int32)
-        first_ray = tl.cast(v, tl.int64) * detectors
-        view = sinograms + (group * views * detectors + first_ray) * (CHUNKS * IMAGES) + lane
-        rays = table + first_ray * (2 if FIXED else 3)
-        for k in range(candidates):
-            d = lowest + k
-            ray = tl.minimum(tl.maximum(d, 0), detectors - 1)
-            column, slope, length = _load_rays(rays, ray, ray == d, FIXED)
-            weight = _hat(row, column_of_pixel, column, slope, length, FIXED)
-            total = _add_one(total, view + (ray * (CHUNKS * IMAGES))[:, None], weight[:, None], CHUNKS, IMAGES)
+        for v in range(block, tl.minimum(block + _BLOCK, views)):
+            reach = tl.sum(tl.where(tl.arange(0, _BLOCK) == v - block, reaches, 0.0), 0)
+            candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
+            aim = aims + 9 * v
+            a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
+            b0, b1, b2 = tl.load(aim + 3), tl.load(aim + 4), tl.load(aim + 5)
+            seen = _place(a0 + a1 * x + a2 * y, b0 + b1 * x + b2 * y, begin, per_step, is_curved)
+            lowest = tl.maximum(tl.minimum(tl.ceil(seen - reach), detectors), -candidates)
+            lowest = tl.where(candidates == detectors, 0.0, lowest).to(tl.int32)
+            first_ray = tl.cast(v, tl.int64) * detectors
+            view = sinograms + (group * views * detectors + first_ray) * (CHUNKS * IMAGES) + lane
+            rays = table + first_ray * (2 if FIXED else 3)
+            for k in range(candidates):
+                d = lowest + k
+                ray = tl.minimum(tl.maximum(d, 0), detectors - 1)
+                column, slope, length = _load_rays(rays, ray, ray == d, FIXED)
+                weight = _hat(row, column_of_pixel, column, slope, length, FIXED)
+                total = _add_one(total, view + (ray * (CHUNKS * IMAGES))[:, None], weight[:, None], CHUNKS, IMAGES)
 
     inside = ((row < height) & (column_of_pixel < width))[:, None]
     size, pixel = tl.cast(height, tl.int64) * width, (row * width + column_of_pixel)[:, None]
@@ -406,6 +387,43 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
         image = group * (CHUNKS * IMAGES) + chunk * IMAGES + lane
         values = total[chunk].to(images.dtype.element_ty)
         tl.store(images + image * size + pixel, values, (image < count) & inside)
+
+
+@triton.jit
+def _reaches(  # type: ignore[no-untyped-def]
+    aims, block, views, x, y, half_x, half_y, begin, per_step, is_curved, detectors, size
+):
+    """How far in each view of a block the detectors may be from where it sees a pixel of the tile at (x, y).
+
+    The place's derivative in x or y, at most: its numerator over the least denominator in the tile. Negative in views
+    whose detectors see nothing of the tile.
+    """
+    v = block + tl.arange(0, _BLOCK)
+    aim = aims + 9 * tl.minimum(v, views - 1)
+    a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
+    b0, b1, b2 = tl.load(aim + 3), tl.load(aim + 4), tl.load(aim + 5)
+    c1, c2, c3 = tl.load(aim + 6), tl.load(aim + 7), tl.load(aim + 8)
+    alpha, beta = a0 + a1 * x + a2 * y, b0 + b1 * x + b2 * y
+    nearest = tl.abs(beta) - tl.abs(b1) * half_x - tl.abs(b2) * half_y
+    beside = tl.maximum(tl.abs(alpha) - tl.abs(a1) * half_x - tl.abs(a2) * half_y, 0.0)
+    inverse = _inverse_root(nearest * nearest + tl.where(is_curved, beside * beside, 0.0))
+    by_x, by_y = tl.abs(c1 + c3 * y) + tl.abs(c3) * half_y, tl.abs(c2 - c3 * x) + tl.abs(c3) * half_x
+    is_sound = nearest > 1e-6 * tl.abs(beta)  # else the tile is beside the source, and all detectors are tried
+    span = tl.maximum(by_x, by_y) * per_step * inverse * inverse
+    reach = span + _ROUNDING * (detectors + size * span)
+    off = tl.abs(_place(alpha, beta, begin, per_step, is_curved) - 0.5 * (detectors - 1))
+    is_unseen = off > 0.5 * detectors + span * (half_x + half_y) + reach
+    return tl.where(is_sound, tl.where(is_unseen, -1.0, tl.minimum(reach, detectors)), detectors)
+
+
+@triton.jit
+def _place(alpha, beta, begin, per_step, is_curved):  # type: ignore[no-untyped-def]
+    """The detector on which a pixel is seen, as a real number."""
+    ratio = alpha * _inverse_root(beta * beta)
+    ratio = tl.where(beta < 0, -ratio, ratio)
+    if is_curved:
+        ratio = _arctan(ratio)
+    return (ratio - begin) * per_step
 
 
 @triton.jit

@@ -162,7 +162,7 @@ def run_tiles():
         best = min(times, key=times.get)
         tried = [
             dataclasses.replace(best, line=line, images=images, warps=warps)
-            for line, images, warps in itertools.product((64, 128, 256), (64, 128), (2, 4, 8))
+            for line, images, warps in itertools.product((32, 64, 128), (64, 128), (2, 4, 8))
         ]
         _try_tiles(times, tried, function, fixed, inputs, begun)
         print(f"\n{name} {dtype}, batch 128, images/s")

@@ -52,11 +52,11 @@ def resources(program):
 def main():
     """Compile all kernels for all types."""
     for data, itemsize in ITEMSIZE.items():
-        images = 128 // itemsize
-        group = {"FIXED": data != "fp64", "IMAGES": images, "CHUNKS": 2 if data == "bf16" else 4}
+        images = 64 // itemsize
+        group = {"FIXED": data != "fp64", "IMAGES": images, "CHUNKS": 512 // itemsize // images if itemsize > 2 else 4}
         shared = {"SHARED": True, "VIEWS": 4, "DETECTORS": 16}
         programs = {
-            "pack": {"BORDER": 2, "PIXELS": 32, "IMAGES": 4 * images},
+            "pack": {"BORDER": 2, "PIXELS": 32, "IMAGES": 128},
             "project_rays": group | shared,
             "backproject_pixels": group | {"ROWS": 8, "COLUMNS": 8},
         }
