@@ -315,8 +315,8 @@ def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
     """Return `in_shape` as (height, width) or (depth, height, width)."""
     shape = as_shape(in_shape, owner)
     if len(shape) != dims:
-        names = ", ".join(("depth", "height", "width")[-dims:])
-        raise ValueError(f"{owner}: takes an in_shape of {dims} dimensions ({names}), got {shape}")
+        takes = {2: "two dimensions (height, width)", 3: "three dimensions (depth, height, width)"}[dims]
+        raise ValueError(f"{owner}: takes an in_shape of {takes}, got {shape}")
     return shape
 
 

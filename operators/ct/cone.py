@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
+from operators.core import LinearOperator
 from operators.ct.beam import Number, Poses, as_angles, as_real
 from operators.ct.coverage import warn_if_low, warn_if_narrow
+from operators.ct.fdk import cone_backprojection
 from operators.ct.volume import VolumeBeam, signed_spacing
 
 __all__ = ["ConeBeam"]
@@ -66,10 +68,14 @@ class ConeBeam(VolumeBeam):
     input and the output, memory holds one copy of the volume with its axes permuted, and of several volumes that are
     projected together the same for eight.
 
+    `direct_inverse` of a circular scan is `filtered_backprojection` [2]_ with the Ram-Lak filter, and with Parker's
+    weights if the angles are less than a full turn; of a helical one it is the adjoint, scaled.
+
     References
     ----------
     .. [1] P. Joseph, "An improved algorithm for reprojecting rays through pixel images", IEEE Trans. Med. Imaging 1,
        1982.
+    .. [2] L. Feldkamp, L. Davis and J. Kress, "Practical cone-beam algorithm", J. Opt. Soc. Am. A 1, 1984.
 
     Examples
     --------
@@ -129,12 +135,23 @@ class ConeBeam(VolumeBeam):
         middle = source + self._focal_distance.reshape(-1, 1) * away + self._offset(along, up)
         return Poses(source, True, middle, self._steps(along, up))
 
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        if self._is_helical():
+            raise ValueError(f"{self.name}: a filtered backprojection takes a circular scan, got a helical one")
+        return cone_backprojection(self, y, window)
+
+    def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
+        return LinearOperator._direct_inverse(self, y) if self._is_helical() else super()._direct_inverse(y)
+
+    def _is_helical(self) -> bool:
+        return bool(self.pitch.detach().any())
+
     def _warn_if_small(self) -> None:
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())
         (row, column), (rows, columns) = self.detector_spacing.detach().abs().tolist(), self._detector_edges()
         left, right = (source * math.sin(math.atan(edge / focal)) for edge in columns)
         warn_if_narrow(self.name, (left, right), column * source / focal, self._inner_radius(), self.angles)
-        if not bool(self.pitch.detach().any()):
+        if not self._is_helical():
             low, high = (edge * source / focal for edge in rows)
             depth, middle = self.in_shape[0] * self.pixel_size[0], float(self.center[2].detach())
             warn_if_low(self.name, (low, high), row * source / focal, depth, middle)

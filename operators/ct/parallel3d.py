@@ -9,6 +9,7 @@ import torch
 from operators.checks import Shape
 from operators.ct.beam import Poses, as_angles, sizes, spatial_shape
 from operators.ct.coverage import warn_if_low, warn_if_narrow
+from operators.ct.fdk import parallel_backprojection_3d
 from operators.ct.volume import VolumeBeam, default_detectors, signed_spacing
 
 __all__ = ["ParallelBeam3D"]
@@ -54,6 +55,8 @@ class ParallelBeam3D(VolumeBeam):
     input and the output, memory holds one copy of the volume with its axes permuted, and of several volumes that are
     projected together the same for eight.
 
+    `direct_inverse` is `filtered_backprojection` with the Ram-Lak filter.
+
     References
     ----------
     .. [1] P. Joseph, "An improved algorithm for reprojecting rays through pixel images", IEEE Trans. Med. Imaging 1,
@@ -94,6 +97,9 @@ class ParallelBeam3D(VolumeBeam):
         row, column = self.detector_spacing.detach().abs().tolist()
         warn_if_narrow(self.name, columns, column, self._inner_radius(), self.angles)
         warn_if_low(self.name, rows, row, self.in_shape[0] * self.pixel_size[0], float(self.center[2].detach()))
+
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        return parallel_backprojection_3d(self, y, window)
 
     def _poses(self) -> Poses:
         along, away, up = self._axes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Sequence
 
@@ -46,6 +47,41 @@ class VolumeBeam(Beam):
 
     def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
         return detector_places(self._current_views().detach()[chosen], self.out_shape[1:], outline)
+
+    @property
+    def axis(self) -> torch.Tensor:
+        """The rotation axis (x, y) in voxels, from the centre of voxel (0, 0, 0)."""
+        return self._to_pixels(self.center.detach().double()[None], True)[0, :2]
+
+    def filtered_backprojection(self, y: torch.Tensor, window: str = "ram-lak") -> torch.Tensor:
+        """Reconstruct by filtered backprojection; a circular cone beam by the method of Feldkamp, Davis and Kress.
+
+        Parameters
+        ----------
+        y : torch.Tensor, shape ``(*batch, views, rows, columns)``
+        window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
+            Of the ramp filter: from the sharpest to the smoothest.
+
+        Returns
+        -------
+        torch.Tensor, shape ``(*batch, depth, height, width)``
+            In the volume's own units. Of a cone beam exact in the plane of the source only: with the distance from
+            there, values fall.
+
+        Raises
+        ------
+        ValueError
+            If the shape of `y` is wrong, the window unknown, or the scan helical.
+        """
+        self._check(y, self.out_shape, "a measurement")
+        return self._real(lambda data: self._filtered_backprojection(data, window), y, 3)
+
+    @abc.abstractmethod
+    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
+        """For a real batch (B, views, rows, columns)."""
+
+    def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
+        return self.filtered_backprojection(y)
 
     def _axes(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The directions along the detector's columns, from source to detector, and z: each (views, 3)."""
