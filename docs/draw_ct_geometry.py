@@ -83,7 +83,7 @@ def draw_fan(axes):
     axes.plot(*arc.T, color=BLUE, linestyle="--", linewidth=1.2)
     axes.text(*(arc[-1] + (0.15, 0)), "curved", color=BLUE, va="center")
     axes.plot(*source, "o", color=RED, markersize=7)
-    axes.text(*(source + (-1.0, -0.8)), r"source at $R\,(\sin t,\ -\cos t)$", color=RED)
+    axes.text(source[0] - 1.0, source[1] - 0.8, r"source at $R\,(\sin t,\ -\cos t)$", color=RED)
     axes.plot(*np.array([source, middle]).T, color="black", linewidth=0.8, linestyle=":")
     arrow(axes, source - 5.2 * ALONG, -5.2 * ALONG, "black", "<|-|>")
     arrow(axes, -5.2 * ALONG, middle - 5.2 * ALONG, "black", "<|-|>")

@@ -6,8 +6,11 @@ from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, 
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
 from operators.core import LinearOperator
+from operators.ct.cone import ConeBeam
 from operators.ct.fan import FanBeam
 from operators.ct.parallel import ParallelBeam
+from operators.ct.parallel3d import ParallelBeam3D
+from operators.ct.vectors import VectorBeam
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
 from operators.matrix import Matrix
@@ -25,6 +28,7 @@ __all__ = [
     "BayerMosaic",
     "CartesianMRI",
     "ChannelMix",
+    "ConeBeam",
     "Convolution",
     "Diagonal",
     "Downsample",
@@ -38,11 +42,13 @@ __all__ = [
     "Matrix",
     "NonCartesianMRI",
     "ParallelBeam",
+    "ParallelBeam3D",
     "RealToComplex",
     "Subsample",
     "Toeplitz",
     "TransposedConvolution",
     "Upsample",
+    "VectorBeam",
     "Wavelet",
     "Zero",
     "block_diag",

@@ -6,8 +6,8 @@ import abc
 import copy
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -16,33 +16,120 @@ from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
 from operators.ct.project import backproject, project, rays, takes_16_bits
 from operators.ct.rays import courses
+from operators.ct.source import check_source
 from operators.fourier import on_real_and_imaginary
-from operators.linear_pair import Fixed
+from operators.linear_pair import Fixed, LinearMap
 
-__all__ = ["Beam", "PlanarBeam"]
+__all__ = ["Beam", "PlanarBeam", "Poses"]
 
 Number = float | torch.Tensor
+
+
+class Poses(NamedTuple):
+    """Where source and detector are in each view, in the user's unit of length: x to the right, y up, z in a volume.
+
+    Attributes
+    ----------
+    source : torch.Tensor, shape (views, dims)
+        Of parallel rays: their direction.
+    is_point : bool
+        Whether there is a source.
+    centre : torch.Tensor, shape (views, dims)
+        The middle of the detector.
+    steps : two of torch.Tensor, shape (views, dims)
+        In the plane along the detector, then in depth; in space from a column to the next, then from a row to the next.
+    """
+
+    source: torch.Tensor
+    is_point: bool
+    centre: torch.Tensor
+    steps: tuple[torch.Tensor, torch.Tensor]
 
 
 class Beam(LinearOperator):
     """Line integrals of an image along the rays of a geometry: what is common to two and three dimensions.
 
-    A subclass registers its geometry by `_set_geometry`, computes its views from it in `_compute_views`, and calls
+    A subclass registers its geometry by `_set_geometry`, says in `_poses` where source and detector then are, and calls
     `_fix_views` at the end of its constructor. If a part of the geometry takes gradients, the views are computed at
     every call, so that they reach it; else once. The geometry stays in double precision whatever type the operator is
     converted to.
     """
 
     views: torch.Tensor | None
-    _shared: tuple[str, ...] = ("center",)  # the parts of a geometry whose first dimension is never that of the views
+    pixel_size: tuple[float, ...]
+    _maps: tuple[LinearMap, LinearMap]  # the projection and its transpose
+    _shapes: Mapping[str, tuple[int, ...]] = {}  # of the parts of a geometry for one view, where they are no numbers
+    _shared: tuple[str, ...] = ("center", "detector_spacing")  # the parts that are the same for all views
 
     @abc.abstractmethod
+    def _poses(self) -> Poses:
+        """Where source and detector are."""
+
+    @abc.abstractmethod
+    def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
+        """What the maps take: the geometry, and if it is learnable what gradients reach it through."""
+
+    @abc.abstractmethod
+    def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
+        """The positions (views, dims, detectors) in pixels of the detectors in some views, or of the outermost."""
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        geometry = self._rays()
+        keeps_type = self._takes_16_bits(x.device)
+        return self._real(lambda images: self._maps[0](images, *geometry), x, len(self.in_shape), keeps_type)
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        geometry = self._rays()
+        keeps_type = self._takes_16_bits(y.device)
+        return self._real(lambda measured: self._maps[1](measured, *geometry), y, len(self.out_shape), keeps_type)
+
+    def _takes_16_bits(self, device: torch.device) -> bool:
+        """Whether the maps take numbers of 16 bits as they are."""
+        return False
+
     def _compute_views(self) -> torch.Tensor:
         """The geometry as the kernels take it."""
+        source, is_point, centre, steps = self._poses()
+        weight = torch.full_like(source[:, :1], float(is_point))
+        directions = [self._to_pixels(step, False) for step in steps]
+        return torch.cat([self._to_pixels(source, is_point), weight, self._to_pixels(centre, True), *directions], dim=1)
+
+    def _to_pixels(self, vectors: torch.Tensor, is_position: bool) -> torch.Tensor:
+        signs = (1, -1, 1)  # rows run down, against y
+        scales = [sign / size for sign, size in zip(signs, self.pixel_size[::-1], strict=False)]
+        scaled = vectors * vectors.new_tensor(scales)
+        return scaled + vectors.new_tensor([(n - 1) / 2 for n in self.in_shape[::-1]]) if is_position else scaled
+
+    def to_vectors(self) -> torch.Tensor:
+        """The geometry as vectors for each view, which `VectorBeam` takes.
+
+        Returns
+        -------
+        torch.Tensor, shape (views, 6), or (views, 12) in three dimensions
+            Source (of parallel rays: their direction), middle of the detector, and the steps along it, seen from the
+            middle of the image.
+
+        Raises
+        ------
+        ValueError
+            If the detector is curved.
+        """
+        source, _, centre, steps = self._poses()
+        return torch.cat([source, centre, *steps[: len(self.in_shape) - 1]], dim=1)
+
+    def _check_source(self) -> None:
+        """Refuse an image of which a part lies at or behind the source."""
+        check_source(self.name, self.in_shape, self._current_views().detach(), self._detector_places)
 
     def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
         for name, value in parts.items():
-            self._register(name, as_real(value, self.name, name))
+            part = as_real(value, self.name, name)
+            one = self._shapes.get(name, ())
+            takes = [one] if name in self._shared else [one, (*self.out_shape[:1], *one)]
+            if tuple(part.shape) not in takes:
+                got = tuple(part.shape)
+                raise ValueError(f"{self.name}: {name} takes shape {' or '.join(map(str, takes))}, got {got}")
+            self._register(name, part)
         self._geometry = tuple(parts)
 
     def _fix_views(self) -> None:
@@ -101,7 +188,7 @@ class Beam(LinearOperator):
         part._modules = dict(self._modules)
         for name in self._geometry:
             value = getattr(self, name)
-            if value.shape[:1] == (count,) and name not in self._shared:
+            if value.ndim > len(self._shapes.get(name, ())):  # it has an entry for each view
                 part._parameters.pop(name, None)
                 part._buffers[name] = value[chosen.to(value.device)]
         part.out_shape = (len(chosen), *self.out_shape[1:])
@@ -134,12 +221,14 @@ class PlanarBeam(Beam):
     places: torch.Tensor | None
     angles: torch.Tensor
     center: torch.Tensor
+    _maps = project, backproject
+    _shapes = {"center": (2,)}  # noqa: RUF012
 
     def __init__(self, in_shape: Shape, views: int, detectors: int, pixel_size: float | Sequence[float]) -> None:
         check_positive_int(detectors, self.name, "detectors")
         if views < 1:
             raise ValueError(f"{self.name}: takes at least one view, got none")
-        super().__init__(planar_shape(in_shape, self.name), (views, int(detectors)))
+        super().__init__(spatial_shape(in_shape, 2, self.name), (views, int(detectors)))
         self.pixel_size = sizes(pixel_size, 2, self.name, "pixel_size")
 
     def _compute_places(self) -> torch.Tensor:
@@ -161,21 +250,13 @@ class PlanarBeam(Beam):
         if self.places is not None:
             self.places = self._compute_places()
 
-    def _set_geometry(self, **parts: Number | Sequence[float]) -> None:
-        super()._set_geometry(**parts)
-        for name in parts:
-            special: dict[str, list[tuple[int, ...]]] = {"center": [(2,)], "detector_spacing": [()]}
-            takes = special.get(name, [(), self.out_shape[:1]])
-            if (shape := tuple(getattr(self, name).shape)) not in takes:
-                raise ValueError(f"{self.name}: {name} takes shape {' or '.join(map(str, takes))}, got {shape}")
+    def _takes_16_bits(self, device: torch.device) -> bool:
+        return takes_16_bits(device)
 
-    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        geometry = self._rays()
-        return self._real(lambda images: project(images, *geometry), x, 2, takes_16_bits(x.device))
-
-    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        geometry = self._rays()
-        return self._real(lambda sinograms: backproject(sinograms, *geometry), y, 2, takes_16_bits(y.device))
+    def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
+        views = self._current_views().detach()[chosen]
+        along, depth = self._compute_places().detach()
+        return views[:, 3:5, None] + along * views[:, 5:7, None] + depth * views[:, 7:9, None]
 
     def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
         """The geometry, and if it is learnable the courses of its rays."""
@@ -229,38 +310,14 @@ class PlanarBeam(Beam):
         x, y = self.center.detach().abs().tolist()
         return max(0.0, min(width / 2 - x, height / 2 - y))
 
-    def _views_of(
-        self, source: torch.Tensor, is_point: bool, centre: torch.Tensor, step: torch.Tensor, normal: torch.Tensor
-    ) -> torch.Tensor:
-        """The views (V, 9) of positions and directions (V, 2) in the user's unit, x to the right and y up."""
-        weight = torch.full_like(source[:, :1], float(is_point))
-        start = self._to_pixels(source, is_point)
-        return torch.cat(
-            [
-                start,
-                weight,
-                self._to_pixels(centre, True),
-                self._to_pixels(step, False),
-                self._to_pixels(normal, False),
-            ],
-            dim=1,
-        )
 
-    def _to_pixels(self, vectors: torch.Tensor, is_position: bool) -> torch.Tensor:
-        height, width = self.in_shape
-        row_size, column_size = self.pixel_size
-        x, y = vectors[:, 0] / column_size, -vectors[:, 1] / row_size
-        if is_position:
-            x, y = x + (width - 1) / 2, y + (height - 1) / 2
-        return torch.stack([x, y], dim=1)
-
-
-def planar_shape(in_shape: Shape, owner: str) -> tuple[int, int]:
-    """Return `in_shape` as (height, width)."""
+def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
+    """Return `in_shape` as (height, width) or (depth, height, width)."""
     shape = as_shape(in_shape, owner)
-    if len(shape) != 2:
-        raise ValueError(f"{owner}: takes an in_shape of two dimensions (height, width), got {shape}")
-    return shape[0], shape[1]
+    if len(shape) != dims:
+        takes = {2: "two dimensions (height, width)", 3: "three dimensions (depth, height, width)"}[dims]
+        raise ValueError(f"{owner}: takes an in_shape of {takes}, got {shape}")
+    return shape
 
 
 def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
@@ -272,8 +329,15 @@ def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> 
     return tuple(entries * dims if len(entries) == 1 else entries)
 
 
-def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tensor:
+def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float = 2) -> torch.Tensor:
     """Return the angles as a one-dimensional tensor in double precision (a parameter as it is).
+
+    Parameters
+    ----------
+    angles : sequence of float or torch.Tensor
+    owner : str
+    turns : float
+        That angles in radians make at the most.
 
     Warns
     -----
@@ -284,7 +348,7 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
     if angles.ndim != 1 or not len(angles):
         raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
     largest = float(angles.detach().abs().max())
-    if largest > 4 * math.pi:
+    if largest > turns * 2 * math.pi:
         warnings.warn(
             f"{owner}: takes angles in radians; the largest of {largest:g} looks like degrees "
             "(torch.deg2rad converts them)",
@@ -293,7 +357,7 @@ def as_angles(angles: Sequence[float] | torch.Tensor, owner: str) -> torch.Tenso
     return angles
 
 
-def as_real(value: Number | Sequence[float], owner: str, name: str) -> torch.Tensor:
+def as_real(value: Number | Sequence[float] | Sequence[Sequence[float]], owner: str, name: str) -> torch.Tensor:
     """Return finite numbers as a tensor in double precision (a parameter as it is)."""
     if value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value):
         raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")

@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-__all__ = ["warn_if_narrow"]
+__all__ = ["warn_if_low", "warn_if_narrow"]
 
 
 def warn_if_narrow(
@@ -43,5 +43,30 @@ def warn_if_narrow(
             f"{owner}: the detector is too narrow for the object: its outermost rays pass {near:g} and {far:g} "
             f"from the axis on either side, but the image holds a circle of radius {radius:g} around it; "
             f"{missing:g} are missing",
+            stacklevel=3,
+        )
+
+
+def warn_if_low(owner: str, edges: tuple[float, float], tolerance: float, depth: float, middle: float) -> None:
+    """Warn if the rays to the detector's first and last row cross the rotation axis inside the volume.
+
+    Parameters
+    ----------
+    owner : str
+        The operator's name.
+    edges : (float, float)
+        How far from the rotation centre, along z, these rays cross the axis.
+    tolerance : float
+        By how much a ray may pass inside.
+    depth : float
+        Of the volume.
+    middle : float
+        The rotation centre's height above the volume's.
+    """
+    missing = max(depth / 2 + middle + min(edges), depth / 2 - middle - max(edges))
+    if missing > tolerance:
+        warnings.warn(
+            f"{owner}: the detector is too low for the object: its rows see the rotation axis from "
+            f"{min(edges) + middle:g} to {max(edges) + middle:g}, the volume goes from {-depth / 2:g} to {depth / 2:g}",
             stacklevel=3,
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, check_choice, check_positive_int
-from operators.ct.beam import Number, PlanarBeam, as_angles, planar_shape, sizes, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import fan_backprojection
 
@@ -94,7 +94,7 @@ class FanBeam(PlanarBeam):
     ) -> None:
         angles = as_angles(angles, self.name)
         detectors = check_positive_int(detectors, self.name, "detectors")
-        super().__init__(planar_shape(in_shape, self.name), len(angles), detectors, pixel_size)
+        super().__init__(spatial_shape(in_shape, 2, self.name), len(angles), detectors, pixel_size)
         self.detector = check_choice(detector, ("flat", "curved"), self.name, "detector")
         sizes(detector_spacing, 1, self.name, "detector_spacing")
         self._set_geometry(
@@ -139,46 +139,25 @@ class FanBeam(PlanarBeam):
         if span >= math.pi:
             raise ValueError(f"{self.name}: the curved detector spans {span:g} rad; it takes less than pi")
 
-    def _compute_views(self) -> torch.Tensor:
+    def _poses(self) -> Poses:
         along, away = unit_vectors(self.angles)
         focal, offset = self._focal_distance.reshape(-1, 1), self.detector_offset.reshape(-1, 1)
         source = self.center - self.source_distance.reshape(-1, 1) * away
         if self.detector == "flat":
             middle = source + focal * away + offset * along
-            return self._views_of(source, True, middle, self.detector_spacing * along, torch.zeros_like(along))
+            return Poses(source, True, middle, (self.detector_spacing * along, torch.zeros_like(along)))
         turn = offset / focal
         along, away = torch.cos(turn) * along - torch.sin(turn) * away, torch.cos(turn) * away + torch.sin(turn) * along
-        return self._views_of(source, True, source + focal * away, focal * along, focal * away)
+        return Poses(source, True, source + focal * away, (focal * along, focal * away))
 
     def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
         return fan_backprojection(self, y, window)
 
-    def _check_source(self) -> None:
-        height, width = self.in_shape
-        x, y = self._current_views()[:, :2].detach().unbind(1)
-        inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
-        if bool(inside.any()):
-            raise ValueError(
-                f"{self.name}: the source at a distance of {self.source_distance.detach().min():g} enters the image of "
-                f"{height} x {width} pixels in {int(inside.sum())} of {len(x)} views; it takes a source outside"
-            )
-        if behind := self._views_that_see_behind():
-            raise ValueError(
-                f"{self.name}: in {behind} of {len(x)} views the lines of some rays meet the image behind the source; "
-                "it takes an image in front of the source"
-            )
-
-    def _views_that_see_behind(self) -> int:
-        """In how many views the line of some ray meets the image behind the source (which is outside the image)."""
-        views, places = self._current_views().detach(), self._compute_places().detach()
-        source, centre, step, normal = (views[:, i : i + 2, None] for i in (0, 3, 5, 7))
-        direction = centre + places[0] * step + places[1] * normal - source
-        edge = source.new_tensor([self.in_shape[1], self.in_shape[0]])[:, None] / 2
-        to_middle = edge - 0.5 - source
-        # In multiples of the direction, the line is within the image's columns, or rows, from the one to the other.
-        one, other = (to_middle - edge) / direction, (to_middle + edge) / direction
-        enters, leaves = torch.minimum(one, other).amax(1), torch.maximum(one, other).amin(1)
-        return int(((enters < leaves) & (enters < 0)).any(1).sum())
+    def to_vectors(self) -> torch.Tensor:
+        """As for every geometry; a curved detector has none."""
+        if self.detector == "curved":
+            raise ValueError(f"{self.name}: a curved detector is not described by vectors")
+        return super().to_vectors()
 
     def _seen(self) -> tuple[tuple[float, float], float]:
         """How far from the axis, with sign, the first and the last ray pass; and the distance of neighbours there."""

@@ -16,13 +16,13 @@ from operators.kernels.threads import run_in_ranges
 from operators.kernels.vector import LANES
 from operators.linear_pair import Fixed
 
-__all__ = ["backproject", "line_sums", "project"]
+__all__ = ["backproject", "groups", "line_sums", "project"]
 
 
 def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The line integrals of images: see `operators.ct.reference.project`."""
     result = images.new_zeros((len(images), *fixed.out_size))
-    for group in _groups(len(images)):
+    for group in groups(len(images)):
         sums = result[group] if len(result[group]) == 1 else images.new_zeros((*fixed.out_size, LANES))
         for ties, geometry in _geometries(fixed):
             _project_group(images[group] if ties else images[group].mT, sums, geometry)
@@ -34,7 +34,7 @@ def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
 def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
     result = sinograms.new_zeros((len(sinograms), *fixed.in_size))
-    for group in _groups(len(sinograms)):
+    for group in groups(len(sinograms)):
         for ties, geometry in _geometries(fixed):
             images = result[group] if ties else result[group].mT
             images += _backproject_group(sinograms[group], images.shape[1:], geometry)
@@ -72,7 +72,7 @@ def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
         yield ties, _Geometry.of(oriented, places, spacing, ties)
 
 
-def _groups(count: int) -> list[slice]:
+def groups(count: int) -> list[slice]:
     """The images that are projected together."""
     return [slice(start, min(start + LANES, count)) for start in range(0, count, LANES)]
 

@@ -9,7 +9,7 @@ import torch
 
 from operators.checks import Shape, check_choice
 from operators.core import LinearOperator
-from operators.ct.beam import Number, PlanarBeam, as_angles, as_real, planar_shape, sizes, unit_vectors
+from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_real, sizes, spatial_shape, unit_vectors
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import parallel_backprojection
 from operators.ct.fourier_slice import FourierSlices
@@ -99,7 +99,7 @@ class ParallelBeam(PlanarBeam):
     ) -> None:
         self.model = check_choice(model, ("joseph", "fourier"), self.name, "model")
         angles = as_angles(angles, self.name)
-        shape, pixel = planar_shape(in_shape, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
+        shape, pixel = spatial_shape(in_shape, 2, self.name), sizes(pixel_size, 2, self.name, "pixel_size")
         (spacing,) = sizes(detector_spacing, 1, self.name, "detector_spacing")
         if detectors is None:
             beside = _farthest(
@@ -115,10 +115,10 @@ class ParallelBeam(PlanarBeam):
         half, offset = detectors * spacing / 2, float(self.detector_offset.detach().mean())
         warn_if_narrow(self.name, (offset - half, offset + half), spacing, self._inner_radius(), self.angles)
 
-    def _compute_views(self) -> torch.Tensor:
+    def _poses(self) -> Poses:
         along, across = unit_vectors(self.angles)
         centre = self.center + self.detector_offset.reshape(-1, 1) * along
-        return self._views_of(across, False, centre, self.detector_spacing * along, torch.zeros_like(along))
+        return Poses(-across, False, centre, (self.detector_spacing * along, torch.zeros_like(along)))
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return super()._forward(x) if self.slices is None else self._real(self.slices, x, 2)

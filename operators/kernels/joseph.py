@@ -21,7 +21,16 @@ import numpy as np
 
 from operators.kernels.vector import LANES, PAIRS, gather_lanes, gather_pairs, scatter_lanes, scatter_pairs
 
-__all__ = ["BLOCK", "BORDER", "backproject_lanes", "backproject_one", "line_sums", "project_lanes", "project_one"]
+__all__ = [
+    "BLOCK",
+    "BORDER",
+    "backproject_lanes",
+    "backproject_one",
+    "cross_row",
+    "line_sums",
+    "project_lanes",
+    "project_one",
+]
 
 BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
@@ -57,7 +66,7 @@ def _enter_block(view, along, depth, ties, top, rows, width, spacing, start, fra
 
 
 @_compiled
-def _cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
+def cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
     """The bordered index of the pixel left of each ray at a row of the block, and the weight of the right one."""
     # In floating-point numbers up to the last step: numba takes sums of short integers to long ones.
     zero, last = fraction.dtype.type(0), fraction.dtype.type(width + BORDER)
@@ -94,7 +103,7 @@ def project_one(image, sinogram, views, along, depth, ties, spacing, first_view,
             begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:]
             index[b - a : b - a + PAIRS] = 0  # rays beyond the last read the border
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = image[top + k]
                 for d in range(0, b - a, PAIRS):
                     gather_pairs(part, row, index, weight, np.uint64(d))
@@ -124,7 +133,7 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
             index[b - a : b - a + PAIRS] = 0  # rays beyond the last add zeros to the border
             value[b - a : b - a + PAIRS] = 0
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 for d in range(0, b - a, PAIRS):
                     scatter_pairs(copies[k], np.uint64(image.shape[1]), index, weight, value, np.uint64(d))
         for k in range(n):
@@ -149,7 +158,7 @@ def project_lanes(images, sinograms, views, along, depth, ties, spacing, first_v
                 continue
             begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = images[top + k]
                 for d in range(b - a):
                     gather_lanes(part, np.uint64(d), row, np.uint64(index[d]), weight[d])
@@ -173,7 +182,7 @@ def backproject_lanes(sinograms, images, views, along, depth, ties, spacing, fir
             begun, fractions, slopes, values = start[a:b], fraction[a:b], slope[a:b], sinograms[v, a:b]
             lengths = length[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 row = images[top + k]
                 for d in range(b - a):
                     scatter_lanes(row, np.uint64(index[d]), values, np.uint64(d), weight[d], lengths[d])
@@ -197,7 +206,7 @@ def line_sums(images, cotangents, sums, views, along, depth, ties, spacing, firs
                 continue
             begun, fractions, slopes = start[a:b], fraction[a:b], slope[a:b]
             for k in range(n):
-                _cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
                 for image in range(images.shape[0]):
                     row = images[image, top + k]
                     for d in range(b - a):

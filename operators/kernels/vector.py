@@ -12,7 +12,18 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "PAIRS", "gather_lanes", "gather_pairs", "scatter_lanes", "scatter_pairs"]
+__all__ = [
+    "LANES",
+    "PAIRS",
+    "gather_lanes",
+    "gather_pairs",
+    "gather_square_lanes",
+    "gather_square_pairs",
+    "scatter_lanes",
+    "scatter_pairs",
+    "scatter_square_lanes",
+    "scatter_square_pair",
+]
 
 LANES = 8  # images that are projected together; 4 and 16 measured slower per image
 PAIRS = 4  # rays of one image that are taken together
@@ -95,6 +106,104 @@ def scatter_lanes(typingctx, row, first, values, ray, weight, scale):  # type: i
         return context.get_dummy_value()
 
     return types.void(row, first, values, ray, weight, scale), codegen
+
+
+@intrinsic
+def gather_square_pairs(typingctx, sums, plane, row, across, index, weight, ray):  # type: ignore[no-untyped-def]
+    """As `gather_pairs` on the rows ``row[r]`` and ``row[r] + 1`` of a plane, by 1 - across[r] and across[r]."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums, plane, row, across, index, weight, ray = args
+        types_ = signature.args
+        rows = _indices(context, builder, types_[2], row, ray)
+        firsts = _indices(context, builder, types_[4], index, ray)
+        width = _width(context, builder, types_[1], plane)
+        here = [builder.add(builder.mul(row, width), first) for row, first in zip(rows, firsts, strict=True)]
+        there = [builder.add(offset, width) for offset in here]
+        pairs = [
+            _joined(builder, [_load(builder, _pointer(context, builder, types_[1], plane, o, 2)) for o in offsets])
+            for offsets in (here, there)
+        ]
+        acrosses = _load(builder, _pointer(context, builder, types_[3], across, ray, PAIRS))
+        between = builder.fmul(_doubled(builder, acrosses), builder.fsub(pairs[1], pairs[0]))
+        product = builder.fmul(builder.fadd(pairs[0], between), _hats(context, builder, types_[5], weight, ray))
+        target = _pointer(context, builder, types_[0], sums, builder.shl(ray, ir.Constant(ray.type, 1)), 2 * PAIRS)
+        _store(builder, builder.fadd(_load(builder, target), product), target)
+        return context.get_dummy_value()
+
+    return types.void(sums, plane, row, across, index, weight, ray), codegen
+
+
+@intrinsic
+def scatter_square_pair(typingctx, plane, row, across, first, weight, value):  # type: ignore[no-untyped-def]
+    """Add ``value`` to the entries `first` and ``first + 1`` of the rows `row` and ``row + 1`` of a plane, weighted."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        plane, row, across, first, weight, value = args
+        signs = ir.Constant(ir.VectorType(weight.type, 2), [-1.0, 1.0])
+        ones = ir.Constant(signs.type, [1.0, 0.0])
+        hat = builder.fadd(ones, builder.fmul(_splat(builder, weight, 2), signs))
+        product = builder.fmul(_splat(builder, value, 2), hat)
+        there_part = builder.fmul(_splat(builder, across, 2), product)
+        width = _width(context, builder, signature.args[0], plane)
+        here = builder.add(builder.mul(row, width), first)
+        for offset, part in ((here, builder.fsub(product, there_part)), (builder.add(here, width), there_part)):
+            target = _pointer(context, builder, signature.args[0], plane, offset, 2)
+            _store(builder, builder.fadd(_load(builder, target), part), target)
+        return context.get_dummy_value()
+
+    return types.void(plane, row, across, first, weight, value), codegen
+
+
+@intrinsic
+def gather_square_lanes(typingctx, sums, ray, plane, row, across, first, weight):  # type: ignore[no-untyped-def]
+    """As `gather_lanes` on the rows `row` and ``row + 1`` of a plane, weighted by 1 - across and across."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sums, ray, plane, row, across, first, weight = args
+        plane_type = signature.args[2]
+        target = _lanes_pointer(context, builder, signature.args[0], sums, ray)
+        width = _width(context, builder, plane_type, plane)
+        here = builder.add(builder.mul(row, width), builder.mul(first, ir.Constant(first.type, LANES)))
+        lines = []
+        for offset in (here, builder.add(here, width)):
+            after = builder.add(offset, ir.Constant(offset.type, LANES))
+            left = _load(builder, _pointer(context, builder, plane_type, plane, offset, LANES))
+            right = _load(builder, _pointer(context, builder, plane_type, plane, after, LANES))
+            part = builder.fmul(_splat(builder, weight, LANES), builder.fsub(right, left))
+            lines.append(builder.fadd(left, part))
+        between = builder.fmul(_splat(builder, across, LANES), builder.fsub(lines[1], lines[0]))
+        _store(builder, builder.fadd(_load(builder, target), builder.fadd(lines[0], between)), target)
+        return context.get_dummy_value()
+
+    return types.void(sums, ray, plane, row, across, first, weight), codegen
+
+
+@intrinsic
+def scatter_square_lanes(typingctx, plane, row, across, first, weight, values, ray):  # type: ignore[no-untyped-def]
+    """Add ``values[ray, :]`` to a plane as `gather_square_lanes` takes it from there: its transpose."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        plane, row, across, first, weight, values, ray = args
+        plane_type = signature.args[0]
+        value = _load(builder, _lanes_pointer(context, builder, signature.args[5], values, ray))
+        there_part = builder.fmul(value, _splat(builder, across, LANES))
+        width = _width(context, builder, plane_type, plane)
+        here = builder.add(builder.mul(row, width), builder.mul(first, ir.Constant(first.type, LANES)))
+        for offset, part in ((here, builder.fsub(value, there_part)), (builder.add(here, width), there_part)):
+            after = builder.add(offset, ir.Constant(offset.type, LANES))
+            right_part = builder.fmul(part, _splat(builder, weight, LANES))
+            for entry, share in ((offset, builder.fsub(part, right_part)), (after, right_part)):
+                target = _pointer(context, builder, plane_type, plane, entry, LANES)
+                _store(builder, builder.fadd(_load(builder, target), share), target)
+        return context.get_dummy_value()
+
+    return types.void(plane, row, across, first, weight, values, ray), codegen
+
+
+def _width(context: Any, builder: Any, plane_type: Any, plane: Any) -> Any:
+    """Of a row of a two-dimensional array, in entries."""
+    return builder.extract_value(context.make_array(plane_type)(context, builder, plane).shape, 1)
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, offset: Any, lanes: int) -> Any:

@@ -209,12 +209,48 @@ CASES = {
         ),
         lambda: operators.FanBeam((5, 6), [0.2, 1.4], 12, 12.0, 2.0, "curved", detector_offset=learnable(real(2))),
     ],
+    "ParallelBeam3D": [
+        lambda: operators.ParallelBeam3D((3, 4, 5), torch.linspace(0, 3, 4)),
+        lambda: operators.ParallelBeam3D(
+            (3, 4, 3),
+            learnable(torch.linspace(0.1, 3, 5).double()),
+            (8, 11),
+            (0.8, 1.1, 0.9),
+            (1.0, -0.9),
+            learnable(real(2)),
+        ),
+    ],
+    "ConeBeam": [
+        lambda: operators.ConeBeam((5, 6, 4), torch.linspace(0, 6, 5), (10, 12), 12.0, 6.0),
+        lambda: operators.ConeBeam(
+            (3, 5, 5), torch.linspace(-6, 6, 4), (4, 11), 9.0, 0.0, 4.0, (0.7, 1.1, 0.9), (1, 0.8)
+        ),
+        lambda: operators.ConeBeam(
+            (3, 4, 3),
+            learnable(torch.linspace(0.1, 6, 3).double()),
+            (9, 10),
+            learnable(real(1)[0].abs() + 12),
+            2.0,
+            learnable(real(1)[0]),
+            detector_offset=learnable(real(3, 2)),
+            center=learnable(real(3) / 8),
+        ),
+        lambda: operators.ConeBeam((3, 4, 4), torch.linspace(0, 6, 5), (9, 10), 12.0, 2.0).subset([3, 0]),
+    ],
+    "VectorBeam": [
+        lambda: operators.VectorBeam((4, 5), real(3, 6), 8),
+        lambda: operators.VectorBeam((4, 5), learnable(10 * real(3, 6)), 8, "fan"),
+        lambda: operators.VectorBeam((3, 4, 5), real(4, 12), (6, 7)),
+        lambda: operators.VectorBeam((3, 4, 5), 30 + 10 * real(4, 12), (6, 7), "cone"),
+        lambda: operators.VectorBeam((3, 4, 2), learnable(real(4, 12)), (3, 5), "parallel", 0.8),
+    ],
     "Wavelet": [
         lambda: operators.Wavelet(8, "haar"),
         lambda: operators.Wavelet((8, 12), "db2", level=2),
         lambda: operators.Wavelet((4, 6), "sym8"),
         lambda: operators.Wavelet((4, 2, 8), "coif1"),
         lambda: operators.Wavelet((8, 8), "bior4.4", level=2),
+        lambda: operators.Wavelet((132, 2), "db2", level=1),
     ],
     "vstack": [
         lambda: operators.vstack([Diagonal(real(2, 3)), Mask(mask(2, 3))]),
