@@ -57,12 +57,16 @@ class FiniteDifference(LinearOperator):
         self.register_buffer("anchor", torch.zeros(()), persistent=False)
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        dims = range(-len(self.in_shape), 0)
-        if self.boundary == "circular":
-            differences = [x.roll(-1, dim) - x for dim in dims]
-        else:
-            differences = [torch.diff(x, dim=dim, append=x.narrow(dim, -1, 1)) for dim in dims]
-        return torch.stack(differences, dim=-1 - len(self.in_shape))
+        axis = x.ndim - len(self.in_shape)
+        y = x.unsqueeze(axis).expand(*x.shape[:axis], *self.out_shape).neg()
+        for i, n in enumerate(self.in_shape):
+            part, dim = y.select(axis, i), i - len(self.in_shape)
+            part.narrow(dim, 0, n - 1).add_(x.narrow(dim, 1, n - 1))
+            if self.boundary == "circular":
+                part.narrow(dim, n - 1, 1).add_(x.narrow(dim, 0, 1))
+            else:
+                part.narrow(dim, n - 1, 1).zero_()
+        return y
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         parts = y.unbind(-1 - len(self.in_shape))

@@ -11,6 +11,7 @@ import torch
 from operators.basic import Identity
 from operators.checks import Shape, as_shape, check_positive_int
 from operators.core import LinearOperator
+from operators.filter_bank import FilterBank
 from operators.fourier import on_real_and_imaginary
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Wavelet"]
 
 Map = Callable[[torch.Tensor], torch.Tensor]
-
-_BLOCK = 32  # samples
 
 
 class Wavelet(LinearOperator):
@@ -66,35 +65,34 @@ class Wavelet(LinearOperator):
     Identity((4,) -> (4,))
     """
 
-    analysis: torch.Tensor
-    dual: torch.Tensor
     is_detail: torch.Tensor
 
     def __init__(self, in_shape: Shape, wavelet: str = "db4", level: int | None = None) -> None:
         shape = as_shape(in_shape, self.name)
         super().__init__(shape, shape)
-        filters = _filter_bank(wavelet, self.name)
+        filters = _filters(wavelet, self.name)
         self.wavelet = wavelet
         self.level = _level(shape, filters.dec_len, level, self.name)
         # Two rows, low and high pass, as correlation takes them. The dual ones synthesise.
         analysis = torch.tensor([filters.dec_lo, filters.dec_hi], dtype=torch.float64).flip(1)
         dual = torch.tensor([filters.rec_lo, filters.rec_hi], dtype=torch.float64)
-        self.register_buffer("analysis", analysis, persistent=False)
-        self.register_buffer("dual", dual, persistent=False)
+        # Some of PyWavelets' filters are orthogonal to a few digits only; for those the transpose is not the inverse.
+        self.is_orthogonal = bool((analysis - dual).abs().max() < 1e-12) and _is_orthonormal(dual)
+        sizes = {n >> level for n in shape for level in range(self.level)}
+        self.bank = FilterBank(analysis, sizes)
+        self.dual_bank = self.bank if self.is_orthogonal else FilterBank(dual, sizes)
         coarse = torch.zeros(shape, dtype=torch.bool)
         coarse[tuple(slice(n >> self.level) for n in shape)] = True
         self.register_buffer("is_detail", ~coarse, persistent=False)
-        # Some of PyWavelets' filters are orthogonal to a few digits only; for those the transpose is not the inverse.
-        self.is_orthogonal = bool((analysis - dual).abs().max() < 1e-12) and _is_orthonormal(dual)
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self._on_real(x, lambda parts: self._analysed(parts, self.level))
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self._on_real(y, lambda parts: self._synthesised(parts, self.analysis, self.level))
+        return self._on_real(y, lambda parts: self._synthesised(parts, self.bank, self.level))
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self._on_real(y, lambda parts: self._synthesised(parts, self.dual, self.level))
+        return self._on_real(y, lambda parts: self._synthesised(parts, self.dual_bank, self.level))
 
     def _gram(self) -> LinearOperator:
         return Identity(self.in_shape) if self.is_orthogonal else super()._gram()
@@ -103,7 +101,7 @@ class Wavelet(LinearOperator):
         return Identity(self.in_shape) if self.is_orthogonal else super()._cogram()
 
     def _norm(self) -> torch.Tensor:
-        return torch.ones((), device=self.analysis.device) if self.is_orthogonal else super()._norm()
+        return torch.ones((), device=self.is_detail.device) if self.is_orthogonal else super()._norm()
 
     def unpack(self, y: torch.Tensor) -> list[torch.Tensor | dict[str, torch.Tensor]]:
         """The coefficients by subbands, as `pywt.wavedecn` lists them: views of the packed array.
@@ -138,24 +136,26 @@ class Wavelet(LinearOperator):
         return parts
 
     def _on_real(self, x: torch.Tensor, function: Map) -> torch.Tensor:
+        if x.numel() == 0:
+            return x.clone()
         return on_real_and_imaginary(function, x) if x.is_complex() else function(x)
 
     def _analysed(self, x: torch.Tensor, levels: int) -> torch.Tensor:
         for dim in range(-len(self.in_shape), 0):
-            x = _analyse(x, self.analysis, dim)
+            x = self.bank.analyse(x, dim)
         if levels > 1:
             corner = self._half(x)
             x[corner] = self._analysed(x[corner], levels - 1)
         return x
 
-    def _synthesised(self, y: torch.Tensor, filters: torch.Tensor, levels: int) -> torch.Tensor:
+    def _synthesised(self, y: torch.Tensor, bank: FilterBank, levels: int) -> torch.Tensor:
         if levels > 1:
             corner = self._half(y)
-            coarse = self._synthesised(y[corner], filters, levels - 1)
+            coarse = self._synthesised(y[corner], bank, levels - 1)
             y = y.clone()
             y[corner] = coarse
         for dim in range(-len(self.in_shape), 0):
-            y = _synthesise(y, filters, dim)
+            y = bank.synthesise(y, dim)
         return y
 
     def _half(self, x: torch.Tensor) -> tuple:
@@ -167,63 +167,7 @@ class Wavelet(LinearOperator):
         return f"{self.wavelet}, level={self.level}"
 
 
-def _analyse(x: torch.Tensor, filters: torch.Tensor, dim: int) -> torch.Tensor:
-    """Low and high pass along one dimension of a periodic signal, each at every other sample, one after the other."""
-    blocks = _as_blocks(x, dim)
-    first, matrices = _block_matrices(filters, blocks.shape[2])
-    bands = torch.zeros_like(blocks)
-    for i, matrix in enumerate(matrices, start=first):
-        bands = bands + _product(matrix.to(x.dtype), blocks.roll(-i, 1))
-    bands = bands.unflatten(2, (2, -1)).transpose(1, 2)
-    return bands.reshape(x.shape)
-
-
-def _synthesise(y: torch.Tensor, filters: torch.Tensor, dim: int) -> torch.Tensor:
-    """The transpose of `_analyse`."""
-    shape = _as_blocks(y, dim).shape
-    before, count, size, after = shape
-    bands = y.reshape(before, 2, count, size // 2, after).transpose(1, 2).reshape(shape)
-    first, matrices = _block_matrices(filters, size)
-    blocks = torch.zeros_like(bands)
-    for i, matrix in enumerate(matrices, start=first):
-        blocks = blocks + _product(matrix.T.to(y.dtype), bands).roll(i, 1)
-    return blocks.reshape(y.shape)
-
-
-def _as_blocks(x: torch.Tensor, dim: int) -> torch.Tensor:
-    """The image as (before, blocks, size, after), with dimension `dim` (counted from the last) cut into blocks."""
-    axis = x.ndim + dim
-    n = x.shape[axis]
-    # Products of small matrices are the fastest way; larger blocks would only multiply more zeros.
-    size = max(s for s in range(2, min(n, _BLOCK) + 1, 2) if n % s == 0)
-    return x.reshape(math.prod(x.shape[:axis]), n // size, size, math.prod(x.shape[axis + 1 :]))
-
-
-def _block_matrices(filters: torch.Tensor, size: int) -> tuple[int, torch.Tensor]:
-    """What each block of a signal gives to the two bands of a block, beginning with the block that is `first` ahead.
-
-    The alignment is that of PyWavelets' "periodization".
-    """
-    length = filters.shape[1]
-    start = length // 2 - length + 1
-    first, last = start // size, (start + size - 2 + length - 1) // size
-    matrix = filters.new_zeros(size, (last - first + 1) * size)
-    for row in range(size // 2):
-        column = 2 * row + start - first * size
-        matrix[row, column : column + length] = filters[0]
-        matrix[size // 2 + row, column : column + length] = filters[1]
-    return first, matrix.unflatten(1, (-1, size)).transpose(0, 1)
-
-
-def _product(matrix: torch.Tensor, blocks: torch.Tensor) -> torch.Tensor:
-    """The product of a square matrix with every block."""
-    if blocks.shape[3] == 1:
-        return (blocks[..., 0] @ matrix.T)[..., None]
-    flat = blocks.flatten(0, 1)
-    return torch.bmm(matrix.expand(len(flat), *matrix.shape), flat).view(blocks.shape)
-
-
-def _filter_bank(wavelet: str, owner: str) -> pywt.Wavelet:
+def _filters(wavelet: str, owner: str) -> pywt.Wavelet:
     import pywt
 
     names = pywt.wavelist(kind="discrete")

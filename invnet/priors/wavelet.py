@@ -47,10 +47,11 @@ class Wavelet(AnalysisPrior):
         super().__init__(dims)
         self.wavelet = wavelet
         self.level = level
+        self._kept: tuple[tuple, operators.Wavelet] | None = None  # the transform of the last image, and of what kind
 
     def analysis(self, shape: tuple[int, ...]) -> LinearOperator:
         """The detail coefficients of images of this shape, and zeros in place of the approximation's."""
-        W = self._transform(shape)
+        W = self._made(shape)
         return Mask(W.is_detail) @ W
 
     def magnitudes(self, z: torch.Tensor) -> torch.Tensor:
@@ -64,6 +65,12 @@ class Wavelet(AnalysisPrior):
         return W.adjoint(torch.where(W.is_detail, self.shrink(z, over_batch(step, W.out_shape)), z))
 
     def _transform(self, shape: tuple[int, ...]) -> operators.Wavelet:
+        kind = (shape, self.wavelet, self.level)
+        if self._kept is None or self._kept[0] != kind:
+            self._kept = (kind, self._made(shape))
+        return self._kept[1]
+
+    def _made(self, shape: tuple[int, ...]) -> operators.Wavelet:
         transform = operators.Wavelet(shape, self.wavelet, self.level)
         if not transform.gram.is_identity:
             raise ValueError(f"{self.name}: takes an orthogonal wavelet, got {self.wavelet!r}")

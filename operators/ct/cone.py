@@ -80,9 +80,9 @@ class ConeBeam(VolumeBeam):
     Examples
     --------
     >>> angles = torch.arange(4) * math.pi / 2
-    >>> A = ConeBeam((3, 4, 4), angles, detectors=(3, 8), source_distance=10.0, detector_distance=10.0)
-    >>> A(torch.ones(3, 4, 4))[0, 1].round(decimals=2)
-    tensor([0.0000, 1.4400, 4.0500, 4.0100, 4.0100, 4.0500, 1.4400, 0.0000])
+    >>> A = ConeBeam((3, 4, 4), angles, detectors=(7, 8), source_distance=10.0, detector_distance=10.0)
+    >>> A(torch.ones(3, 4, 4))[0, 3].round(decimals=2)  # the middle row
+    tensor([3.0300, 4.0300, 4.0100, 4.0000, 4.0000, 4.0100, 4.0300, 3.0300])
     """
 
     source_distance: torch.Tensor
@@ -122,7 +122,11 @@ class ConeBeam(VolumeBeam):
             )
         self._fix_views()
         self._check_source()
-        self._warn_if_small()
+        (left, right), (low, high), (row, column) = self._seen_on_axis()
+        warn_if_narrow(self.name, (left, right), column, self._inner_radius(), self.angles)
+        if not self._is_helical():
+            depth, middle = self.in_shape[0] * self.pixel_size[0], float(self.center[2].detach())
+            warn_if_low(self.name, (low, high), row, depth, middle)
 
     @property
     def _focal_distance(self) -> torch.Tensor:
@@ -146,12 +150,10 @@ class ConeBeam(VolumeBeam):
     def _is_helical(self) -> bool:
         return bool(self.pitch.detach().any())
 
-    def _warn_if_small(self) -> None:
+    def _seen_on_axis(self) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
+        """How far from the axis the outermost rays pass, where they meet it along z, and how far apart they are there."""
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())
         (row, column), (rows, columns) = self.detector_spacing.detach().abs().tolist(), self._detector_edges()
         left, right = (source * math.sin(math.atan(edge / focal)) for edge in columns)
-        warn_if_narrow(self.name, (left, right), column * source / focal, self._inner_radius(), self.angles)
-        if not self._is_helical():
-            low, high = (edge * source / focal for edge in rows)
-            depth, middle = self.in_shape[0] * self.pixel_size[0], float(self.center[2].detach())
-            warn_if_low(self.name, (low, high), row * source / focal, depth, middle)
+        low, high = (edge * source / focal for edge in rows)
+        return (left, right), (low, high), (row * source / focal, column * source / focal)

@@ -16,7 +16,6 @@ from operators.solve.shared import (
     over_batch,
     parameter_gradients,
     peak,
-    ratio,
     with_tensors,
     working_type,
 )
@@ -148,34 +147,36 @@ class _ShiftedSolve(torch.autograd.Function):
 def _conjugate_gradients(plan: Plan, b: torch.Tensor, shift: torch.Tensor) -> tuple[torch.Tensor, SolverInfo]:
     A, shape = plan.A, plan.A.in_shape
     dims, shifts = len(shape), over_batch(shift, shape)
-    precondition = plan.preconditioner or (lambda r: r)
+    precondition = plan.preconditioner
     unit = over_batch(peak(b, dims), shape)
     b = b / unit
     scale = dot(b, b, dims).sqrt()
     target = plan.tolerance(b) * scale
     x, r, residual = torch.zeros_like(b), b, scale
-    z = precondition(r)
-    p, rho = z, dot(r, z, dims)
+    p = precondition(r) if precondition else r
+    rho = dot(r, p, dims)
     active = torch.ones_like(target, dtype=torch.bool)
     iterations = torch.zeros_like(target, dtype=torch.int64)
     for _ in range(plan.iterations()):
         active = active & (residual > target)
         if not bool(active.any()):
             break
-        q = A(p) + shifts * p
+        q = torch.addcmul(A(p), shifts, p)
         curvature = dot(p, q, dims)
         stuck = active & (curvature <= 0)
         if bool(stuck.any()):
             _check_semidefinite(A, stuck, curvature, dot(p, p, dims), dot(q, q, dims))
             active = active & ~stuck
         # A sample that is done takes steps of length zero, so that its result does not depend on the others.
-        step = over_batch(torch.where(active, ratio(rho, curvature), 0), shape)
-        x, r = x + step * p, r - step * q
-        z = precondition(r)
-        new = dot(r, z, dims)
-        p = z + over_batch(ratio(new, rho), shape) * p
-        rho = new
-        residual = dot(r, r, dims).sqrt()
+        step = over_batch(torch.where(active, rho / curvature, 0), shape)
+        x, r = torch.addcmul(x, step, p), torch.addcmul(r, step, q, value=-1)
+        squared = dot(r, r, dims)
+        z, new = r, squared
+        if precondition:
+            z = precondition(r)
+            new = dot(r, z, dims)
+        p = torch.addcmul(z, over_batch(torch.where(active, new / rho, 0), shape), p)
+        rho, residual = new, squared.sqrt()
         iterations = iterations + active
     return x * unit, ended(iterations, residual, target, scale)
 

@@ -115,8 +115,8 @@ def _golub_kahan(plan: Plan, y: torch.Tensor, damping: torch.Tensor) -> tuple[to
         active = residual > target
         if not bool(active.any()):
             break
-        u, beta = normalized(A(v) - over_batch(alpha, A.out_shape) * u, A.out_shape)
-        v, alpha = normalized(A.adjoint(u) - over_batch(beta, A.in_shape) * v, A.in_shape)
+        u, beta = normalized(torch.addcmul(A(v), over_batch(alpha, A.out_shape), u, value=-1), A.out_shape)
+        v, alpha = normalized(torch.addcmul(A.adjoint(u), over_batch(beta, A.in_shape), v, value=-1), A.in_shape)
         # One rotation takes the damping out of the bidiagonal matrix, a second its subdiagonal.
         damped = (rho_bar**2 + damping).sqrt()
         phi_bar = ratio(rho_bar, damped) * phi_bar
@@ -125,8 +125,8 @@ def _golub_kahan(plan: Plan, y: torch.Tensor, damping: torch.Tensor) -> tuple[to
         theta, rho_bar = s * alpha, -c * alpha
         phi, phi_bar = c * phi_bar, s * phi_bar
         # A sample that is done takes steps of length zero, so that its result does not depend on the others.
-        x = x + over_batch(torch.where(active, ratio(phi, rho), 0), A.in_shape) * w
-        w = v - over_batch(ratio(theta, rho), A.in_shape) * w
+        x = torch.addcmul(x, over_batch(torch.where(active, ratio(phi, rho), 0), A.in_shape), w)
+        w = torch.addcmul(v, over_batch(ratio(theta, rho), A.in_shape), w, value=-1)
         residual = torch.where(active, alpha * (s * phi).abs(), residual)
         iterations = iterations + active
     return x * over_batch(unit, A.in_shape), ended(iterations, residual, target, scale)

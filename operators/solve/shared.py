@@ -113,7 +113,7 @@ def ratio(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
 def normalized(x: torch.Tensor, shape: tuple[int, ...]) -> tuple[torch.Tensor, torch.Tensor]:
     """Samples of `shape` divided by their norm (zero stays zero), and the norms."""
     size = dot(x, x, len(shape)).sqrt()
-    return ratio(x, over_batch(size, shape)), size
+    return x / over_batch(torch.where(size == 0, 1, size), shape), size
 
 
 def working_type(*types: torch.dtype) -> torch.dtype:

@@ -1,5 +1,8 @@
 """Priors: values against formulas, proximal maps against certificates, independent solvers and peers."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import pywt
@@ -174,6 +177,17 @@ def test_wavelet_prox_is_soft_thresholding():
     parts = pywt.array_to_coeffs(thresholded, slices, output_format="wavedecn")
     expected = pywt.waverecn(parts, "db2", mode="periodization")
     np.testing.assert_allclose(Wavelet("db2", level=2).prox(x, step), expected, atol=1e-12)
+
+
+def test_a_wavelet_prior_takes_images_of_changing_sizes_and_copies():
+    prior = Wavelet("db2")
+    images = [random(16, 16), random(8, 24), random(2, 16, 16)]
+    for x in images:
+        torch.testing.assert_close(prior.prox(x, 0.1), Wavelet("db2").prox(x, 0.1), rtol=0, atol=0)
+        assert prior._transform(tuple(x.shape[-2:])) is prior._transform(tuple(x.shape[-2:]))
+    assert not list(prior.parameters()) + list(prior.buffers())
+    for other in (copy.deepcopy(prior), pickle.loads(pickle.dumps(prior))):
+        torch.testing.assert_close(other.prox(images[0], 0.1), prior.prox(images[0], 0.1), rtol=0, atol=0)
 
 
 def test_the_iterated_prox_of_a_wavelet_prior_is_the_closed_one():

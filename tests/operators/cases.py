@@ -250,6 +250,7 @@ CASES = {
         lambda: operators.Wavelet((4, 6), "sym8"),
         lambda: operators.Wavelet((4, 2, 8), "coif1"),
         lambda: operators.Wavelet((8, 8), "bior4.4", level=2),
+        lambda: operators.Wavelet((132, 2), "db2", level=1),
     ],
     "vstack": [
         lambda: operators.vstack([Diagonal(real(2, 3)), Mask(mask(2, 3))]),

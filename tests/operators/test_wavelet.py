@@ -16,7 +16,10 @@ def random(*shape):
 
 
 @pytest.mark.parametrize("wavelet", ["haar", "db4", "sym5", "coif2", "bior4.4", "bior2.2", "bior3.3", "rbio1.3"])
-@pytest.mark.parametrize(("shape", "level"), [((32,), 3), ((16, 24), 2), ((8, 4, 8), 2), ((4, 4), 2), ((2,), 1)])
+@pytest.mark.parametrize(
+    ("shape", "level"),
+    [((32,), 3), ((16, 24), 2), ((8, 4, 8), 2), ((4, 4), 2), ((2,), 1), ((148, 300), 2), ((2, 258), 1)],
+)
 @pytest.mark.filterwarnings("ignore:Level value of")
 def test_coefficients_are_pywavelets(wavelet, shape, level):
     x = random(*shape)
@@ -68,6 +71,22 @@ def test_adjoint_of_any_shape(factors, level, wavelet):
     W = Wavelet([2**level * f for f in factors], wavelet, level)
     assert adjoint_error(W, dtype=torch.float64, batch=(2,)) < 1e-12
     assert adjoint_error(W, dtype=torch.float32) < 1e-6
+
+
+@pytest.mark.parametrize("wavelet", ["haar", "db4", "db5", "db38", "dmey", "bior3.9"])
+@pytest.mark.parametrize("shape", [(3, 520), (20, 520), (3, 264, 6), (2, 200, 3)])
+@pytest.mark.filterwarnings("ignore:Level value of")
+def test_long_signals_of_any_number(wavelet, shape):
+    """Few and many of them, whole and broken blocks, and filters of all lengths."""
+    x = random(*shape)
+    W = Wavelet(shape[1], wavelet, 2) if len(shape) == 2 else Wavelet(shape[1:2], wavelet, 1)
+    x = x if len(shape) == 2 else x.transpose(1, 2)
+    coefficients = pywt.wavedecn(x.numpy(), wavelet, mode="periodization", level=W.level, axes=[-1])
+    expected, _ = pywt.coeffs_to_array(coefficients, axes=[-1])
+    np.testing.assert_allclose(W(x).numpy(), expected, atol=1e-11)
+    assert adjoint_error(W, dtype=torch.float64, batch=x.shape[:-1]) < 1e-13
+    if wavelet != "dmey":  # which PyWavelets cuts off
+        torch.testing.assert_close(W.direct_inverse(W(x)), x, rtol=0, atol=1e-9)
 
 
 def test_gradients():

@@ -119,8 +119,9 @@ def test_an_image_does_not_depend_on_its_batch(name, dtype, device):
     there = geometry(A, device)
     image, back = on_gpu.project(x, there), on_gpu.backproject(y, there)
     for i in (0, 33, 69):
-        assert torch.equal(on_gpu.project(x[i : i + 1], there)[0], image[i])
-        assert torch.equal(on_gpu.backproject(y[i : i + 1], there)[0], back[i])
+        # The programs for one image are others: a compiler may round in other places.
+        assert error(on_gpu.project(x[i : i + 1], there)[0], image[i]) <= torch.finfo(dtype).eps
+        assert error(on_gpu.backproject(y[i : i + 1], there)[0], back[i]) <= torch.finfo(dtype).eps
 
 
 def test_tiles_change_nothing(device):
@@ -128,8 +129,8 @@ def test_tiles_change_nothing(device):
     x, y = data(A, 2, torch.float32, device)
     there = geometry(A, device)
     other = on_gpu.Tiles((2, 64), 64, 64, 2)
-    assert torch.equal(on_gpu.project(x, there, other), on_gpu.project(x, there))
-    assert error(on_gpu.backproject(y, there, other), on_gpu.backproject(y, there)) < 1e-6
+    assert error(on_gpu.project(x, there, other), on_gpu.project(x, there)) < 2e-7
+    assert error(on_gpu.backproject(y, there, other), on_gpu.backproject(y, there)) < 2e-7
 
 
 @pytest.mark.parametrize(("shape", "detectors"), [((1, 1), 1), ((1, 6), 13), ((7, 1), 9)])
