@@ -91,7 +91,9 @@ def _volume_beam(kind: str, geometry: Mapping[str, Any], volume: Mapping[str, An
     upwards = torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)  # what makes of ASTRA's y the other
     if kind in _BEAMS:
         vectors = _seen_from(middle, geometry, kind)
-        return VectorBeam(shape, vectors * upwards.repeat(4), detectors, _BEAMS[kind], sizes)
+        if vectors.ndim == 2 and vectors.shape[1] == 12:  # else `VectorBeam` says what is wrong
+            vectors = vectors * upwards.repeat(4)
+        return VectorBeam(shape, vectors, detectors, _BEAMS[kind], sizes)
     # Seen in a mirror, a source at the angle t is at pi - t, and the columns of its detector run the other way.
     angles = math.pi - torch.as_tensor(geometry["ProjectionAngles"], dtype=torch.float64)
     spacing = float(geometry["DetectorSpacingY"]), -float(geometry["DetectorSpacingX"])
