@@ -32,9 +32,7 @@ def project(volumes: torch.Tensor, fixed: Fixed) -> torch.Tensor:
         part = result[group]
         sums = part.movedim(0, -1) if len(part) == 1 else volumes.new_zeros((*fixed.out_size, LANES))
         for orientation, geometry in _geometries(fixed):
-            bordered = _bordered(volumes[group], orientation)
-            kernel = partial(joseph3d.project_volume, bordered.flatten(2).numpy(), sums.numpy(), *geometry)
-            run_in_ranges(kernel, len(geometry.chosen))
+            _project_driven(volumes[group], sums, orientation, geometry)
         if len(part) > 1:
             part.copy_(sums[..., : len(part)].movedim(-1, 0))
     return result
@@ -48,11 +46,7 @@ def backproject(measured: torch.Tensor, fixed: Fixed) -> torch.Tensor:
         if len(part) > 1:
             values = F.pad(values, (0, LANES - len(part))).contiguous()
         for orientation, geometry in _geometries(fixed):
-            bordered = _bordered(part, orientation, empty=True)
-            kernel = partial(joseph3d.backproject_volume, bordered.flatten(2).numpy(), values.numpy(), *geometry)
-            run_in_ranges(kernel, -(-len(bordered) // joseph3d.BLOCK))
-            upright = part.permute(0, *(1 + dim for dim in orientation.dims))
-            upright += _inner(bordered)[..., : len(part)].movedim(-1, 0)
+            _backproject_driven(values, part, orientation, geometry)
     return result
 
 
@@ -76,6 +70,22 @@ class _Geometry(NamedTuple):
     chosen: np.ndarray
     ties: tuple[bool, bool]
     spacing: np.ndarray
+
+
+def _project_driven(volumes: torch.Tensor, sums: torch.Tensor, orientation: Orientation, geometry: _Geometry) -> None:
+    bordered = _bordered(volumes, orientation)
+    kernel = partial(joseph3d.project_volume, bordered.flatten(2).numpy(), sums.numpy(), *geometry)
+    run_in_ranges(kernel, len(geometry.chosen))
+
+
+def _backproject_driven(
+    values: torch.Tensor, volumes: torch.Tensor, orientation: Orientation, geometry: _Geometry
+) -> None:
+    bordered = _bordered(volumes, orientation, empty=True)
+    kernel = partial(joseph3d.backproject_volume, bordered.flatten(2).numpy(), values.numpy(), *geometry)
+    run_in_ranges(kernel, -(-len(bordered) // joseph3d.BLOCK))
+    upright = volumes.permute(0, *(1 + dim for dim in orientation.dims))
+    upright += _inner(bordered)[..., : len(volumes)].movedim(-1, 0)
 
 
 def _geometries(fixed: Fixed) -> Iterator[tuple[Orientation, _Geometry]]:
