@@ -68,5 +68,5 @@ def find_detector_offset(
         raise ValueError(f"{owner}: a view of the sinogram sums to zero: it has no centre of mass")
     centre = (profiles * place).sum(-1) / mass
     waves = torch.stack([torch.ones_like(angles), angles.cos(), angles.sin()], dim=-1)
-    mean = torch.linalg.lstsq(waves, centre[..., None]).solution[..., 0, 0]
+    mean = centre @ torch.linalg.pinv(waves)[0]
     return -mean.to(sinogram.dtype)

@@ -151,7 +151,7 @@ class ConeBeam(VolumeBeam):
         return bool(self.pitch.detach().any())
 
     def _seen_on_axis(self) -> tuple[tuple[float, float], tuple[float, float], tuple[float, float]]:
-        """How far from the axis the outermost rays pass, where along z they meet it, and how far apart they are."""
+        """How far from the axis the outermost rays pass; where they meet it along z; how far apart they are there."""
         focal, source = float(self._focal_distance.detach().min()), float(self.source_distance.detach().min())
         (row, column), (rows, columns) = self.detector_spacing.detach().abs().tolist(), self._detector_edges()
         left, right = (source * math.sin(math.atan(edge / focal)) for edge in columns)
