@@ -1,4 +1,7 @@
-"""Projection on the CPU: hands images to the numba kernels, in the layout and over the threads that suit them."""
+"""Projection on the CPU: hands images to the numba kernels, in the layout and over the threads that suit them.
+
+What is copied is copied by numpy: torch's threads would go on spinning for a while, on the cores of ours.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +24,27 @@ __all__ = ["backproject", "groups", "line_sums", "project"]
 
 def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The line integrals of images: see `operators.ct.reference.project`."""
-    result = images.new_zeros((len(images), *fixed.out_size))
-    for group in groups(len(images)):
-        sums = result[group] if len(result[group]) == 1 else images.new_zeros((*fixed.out_size, LANES))
+    source = images.numpy()
+    result = np.zeros((len(source), *fixed.out_size), source.dtype)
+    for group in groups(len(source)):
+        part = result[group]
+        sums = part if len(part) == 1 else np.zeros((*fixed.out_size, LANES), source.dtype)
         for ties, geometry in _geometries(fixed):
-            _project_group(images[group] if ties else images[group].mT, sums, geometry)
-        if len(result[group]) > 1:
-            result[group] = sums[..., : len(result[group])].movedim(-1, 0)
-    return result
+            _project_group(source[group] if ties else source[group].swapaxes(1, 2), sums, geometry)
+        if len(part) > 1:
+            part[:] = np.moveaxis(sums[..., : len(part)], -1, 0)
+    return torch.from_numpy(result)
 
 
 def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
-    result = sinograms.new_zeros((len(sinograms), *fixed.in_size))
-    for group in groups(len(sinograms)):
+    source = sinograms.numpy()
+    result = np.zeros((len(source), *fixed.in_size), source.dtype)
+    for group in groups(len(source)):
         for ties, geometry in _geometries(fixed):
-            images = result[group] if ties else result[group].mT
-            images += _backproject_group(sinograms[group], images.shape[1:], geometry)
-    return result
+            images = result[group] if ties else result[group].swapaxes(1, 2)
+            images += _backproject_group(source[group], images.shape[1:], geometry)
+    return torch.from_numpy(result)
 
 
 def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
@@ -77,28 +83,28 @@ def groups(count: int) -> list[slice]:
     return [slice(start, min(start + LANES, count)) for start in range(0, count, LANES)]
 
 
-def _project_group(images: torch.Tensor, sums: torch.Tensor, geometry: _Geometry) -> None:
-    bordered, kernel = _bordered(images.shape, images), joseph.project_lanes
+def _project_group(images: np.ndarray, sums: np.ndarray, geometry: _Geometry) -> None:
+    bordered, kernel = _bordered(images.shape, images.dtype), joseph.project_lanes
     if len(images) == 1:
         bordered[:, joseph.BORDER : -joseph.BORDER] = images[0]
         sums, kernel = sums[0], joseph.project_one
     else:
-        bordered[:, joseph.BORDER : -joseph.BORDER, : len(images)] = images.movedim(0, -1)
-    run_in_ranges(partial(kernel, bordered.numpy(), sums.numpy(), *geometry), len(geometry.views))
+        bordered[:, joseph.BORDER : -joseph.BORDER, : len(images)] = np.moveaxis(images, 0, -1)
+    run_in_ranges(partial(kernel, bordered, sums, *geometry), len(geometry.views))
 
 
-def _backproject_group(sinograms: torch.Tensor, size: Sequence[int], geometry: _Geometry) -> torch.Tensor:
+def _backproject_group(sinograms: np.ndarray, size: Sequence[int], geometry: _Geometry) -> np.ndarray:
     count = len(sinograms)
-    bordered = _bordered((count, *size), sinograms)
+    bordered = _bordered((count, *size), sinograms.dtype)
     if count == 1:
         values, kernel = sinograms[0], joseph.backproject_one
     else:
-        values, kernel = sinograms.new_zeros((*sinograms.shape[1:], LANES)), joseph.backproject_lanes
-        values[..., :count] = sinograms.movedim(0, -1)
+        values, kernel = np.zeros((*sinograms.shape[1:], LANES), sinograms.dtype), joseph.backproject_lanes
+        values[..., :count] = np.moveaxis(sinograms, 0, -1)
     blocks = -(-size[0] // joseph.BLOCK)
-    run_in_ranges(partial(kernel, values.numpy(), bordered.numpy(), *geometry), blocks)
+    run_in_ranges(partial(kernel, values, bordered, *geometry), blocks)
     images = bordered[:, joseph.BORDER : -joseph.BORDER]
-    return images[None] if count == 1 else images[..., :count].movedim(-1, 0)
+    return images[None] if count == 1 else np.moveaxis(images[..., :count], -1, 0)
 
 
 def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geometry) -> torch.Tensor:
@@ -109,8 +115,8 @@ def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geomet
     return sums
 
 
-def _bordered(shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+def _bordered(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """Zeros for images of `shape` (B, height, width) with a border, the images last if they are several."""
     count, height, width = shape
     lanes = () if count == 1 else (LANES,)
-    return like.new_zeros((height, width + 2 * joseph.BORDER, *lanes))
+    return np.zeros((height, width + 2 * joseph.BORDER, *lanes), dtype)
