@@ -95,7 +95,7 @@ def equispaced_mask(
     if generator is not None:
         first = int(torch.randint(max(round(step), 1), (), generator=generator, device=generator.device))
     # The positions are rounded as numpy and torch do, to even.
-    positions = torch.arange(first, lines - 1, step, dtype=torch.float64).round().long()
+    positions = torch.arange(first, max(lines - 1, first), step, dtype=torch.float64).round().long()
     mask = torch.zeros(lines, dtype=torch.bool)
     mask[positions] = True
     return _with_centre(mask, centre)
