@@ -1,4 +1,6 @@
-"""Reconstruct a real synchrotron scan of a tooth, from all views and from every fourth.
+"""
+A real synchrotron scan of a tooth
+==================================
 
 The scan is read as the beamline wrote it (DXchange HDF5): corrected by the flat and the dark fields, turned into line
 integrals by the logarithm, and centred, for its rotation axis is far from the detector's middle. Filtered
@@ -34,7 +36,7 @@ def read_scan(path, row=0):
 
 def main():
     """Read, reconstruct, print the table and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="the scan, in DXchange HDF5")
     parser.add_argument("--size", type=int, default=384, help="of the square image around the axis, in detectors")
     parser.add_argument("--out", default="tooth.png", help="the figure's file (default: tooth.png)")
