@@ -57,11 +57,14 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "invnet"
+html_sidebars = {"index": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "gallery/*": []},
 }
-html_sidebars = {"explanation/*": []}
 html_static_path = ["_static"]
+html_css_files = ["invnet.css"]
+html_show_sourcelink = False

@@ -3,8 +3,6 @@
 import shutil
 from pathlib import Path
 
-FIGURES = Path(__file__).parent / "_build" / "figures"
-
 # What an example is told beside ``--out``, where its defaults take minutes.
 ARGUMENTS = {"deep_image_prior": ["--size", "96", "--iterations", "800"]}
 
@@ -12,15 +10,14 @@ ARGUMENTS = {"deep_image_prior": ["--size", "96", "--iterations", "800"]}
 def arguments(gallery_conf, script_vars):
     """The command line of an example."""
     name = Path(script_vars["src_file"]).stem
-    FIGURES.mkdir(parents=True, exist_ok=True)
-    return ["--out", str(FIGURES / f"{name}.png"), *ARGUMENTS.get(name, [])]
+    return ["--out", f"{name}.png", *ARGUMENTS.get(name, [])]
 
 
 def figures(block, block_vars, gallery_conf):
     """Move the figure that a block of an example wrote, if it wrote one, to its page."""
     from sphinx_gallery.scrapers import figure_rst
 
-    figure = FIGURES / f"{Path(block_vars['src_file']).stem}.png"
+    figure = Path(block_vars["src_file"]).with_suffix(".png")
     if not figure.exists():
         return ""
     target = next(block_vars["image_path_iterator"])
