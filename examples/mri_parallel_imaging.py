@@ -1,4 +1,6 @@
-"""Parallel imaging: reconstruct undersampled multi-coil k-space, with coil sensitivities from its own centre.
+"""
+Parallel imaging: undersampled multi-coil k-space
+=================================================
 
 Give a file of centred k-space, ``(coils, H, W)`` in NumPy's format with zeros where nothing was sampled:
 ``python examples/mri_parallel_imaging.py --kspace kspace.npy --out mri.png``. Without one, the example simulates eight
@@ -76,7 +78,7 @@ def noise_level(kspace):
 
 def main():
     """Reconstruct in four ways and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kspace", help="a .npy file of shape (coils, H, W); simulated by default")
     parser.add_argument("--out", default="mri.png", help="the figure's file (default: mri.png)")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, metrics, nets, noise, plot, priors, sensor
+from invnet import data, losses, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
 from invnet.reconstruct import (
     MAP,
@@ -14,6 +14,7 @@ from invnet.reconstruct import (
     Reconstructor,
     Unrolled,
 )
+from invnet.train import TrainOptions, TrainResult, train
 
 __all__ = [
     "MAP",
@@ -26,12 +27,16 @@ __all__ = [
     "PlugAndPlay",
     "PostProcess",
     "Reconstructor",
+    "TrainOptions",
+    "TrainResult",
     "Unrolled",
     "data",
+    "losses",
     "metrics",
     "nets",
     "noise",
     "plot",
     "priors",
     "sensor",
+    "train",
 ]

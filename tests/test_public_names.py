@@ -21,6 +21,7 @@ MODULES = [
     "invnet.sensor",
 ]
 MODULES += ["invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
+MODULES += ["invnet.losses"]
 
 
 def public_objects():

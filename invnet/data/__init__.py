@@ -1,5 +1,6 @@
-"""Images to try things on, and the formats of files."""
+"""Images to try things on, data to train with, and the formats of files."""
 
+from invnet.data.folder import ImageFolder
 from invnet.data.formats import (
     MRIScan,
     TomographyScan,
@@ -22,11 +23,19 @@ from invnet.data.formats import (
     write_tiff,
 )
 from invnet.data.kernels import gaussian_kernel, motion_kernel
+from invnet.data.levels import GaussianLevels
+from invnet.data.pairs import Measurements, Pairs
+from invnet.data.patches import Patches
 from invnet.data.samples import sample_image, sample_names
 from invnet.data.scans import ct_slice
 
 __all__ = [
+    "GaussianLevels",
+    "ImageFolder",
     "MRIScan",
+    "Measurements",
+    "Pairs",
+    "Patches",
     "TomographyScan",
     "Volume",
     "ct_slice",
