@@ -29,8 +29,9 @@ def picture_problems(content: Content, settings: Settings) -> Problems:
     stack = stack if stack.dtype == torch.float64 else stack.float()
     in_colour = volume is None and stack.ndim >= 3 and stack.shape[-3] == 3
     images, count = chosen(stack, 3 if in_colour else 2, settings.slice)
-    is_picture = volume is None and images.min().item() >= 0 and images.max().item() <= 1
-    scale = 1.0 if is_picture else typical_largest(images)
+    # By all of the stack, so that a slice alone comes out as among the others.
+    is_picture = volume is None and stack.min().item() >= 0 and stack.max().item() <= 1
+    scale = 1.0 if is_picture else typical_largest(stack)
     keeps_grid = settings.physics != "downsample" and settings.slice is None
 
     def make(number: int) -> Problem:

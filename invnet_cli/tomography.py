@@ -31,10 +31,12 @@ def parallel_beam_problems(content: Content, settings: Settings) -> Problems:
         angles = _angles(settings.angles, sinograms.shape[-2] if sinograms.ndim > 1 else 0)
     else:
         raise ValueError("parallel-beam takes a DXchange scan, or real line integrals (views, detectors)")
+    # Axis and scale by all rows, so that a row alone comes out as among the others.
+    every_row, _ = chosen(sinograms, 2, None)
     rows, count = chosen(sinograms, 2, settings.slice)
     detectors = rows.shape[-1]
     middle = (detectors - 1) / 2
-    axis = middle - find_detector_offset(rows, angles).median().item() if settings.axis is None else settings.axis
+    axis = middle - find_detector_offset(every_row, angles).median().item() if settings.axis is None else settings.axis
     if not 0 <= axis <= detectors - 1:
         raise ValueError(
             f"the rotation axis would be at detector {axis:.1f} of {detectors}: is the whole object in view, in all "
@@ -43,8 +45,7 @@ def parallel_beam_problems(content: Content, settings: Settings) -> Problems:
     offset = middle - axis
     size = settings.size or max(1, 2 * math.floor(min(axis, detectors - 1 - axis)) + 1)
     operator = operators.ParallelBeam((size, size), angles, detectors, detector_offset=offset)
-    start = rows[len(rows) // 2]
-    scale = typical_largest(operator.direct_inverse(start))
+    scale = typical_largest(operator.direct_inverse(every_row[len(every_row) // 2]))
 
     def make(number: int) -> Problem:
         sigma = _noise(rows[number]) if settings.sigma is None else settings.sigma
