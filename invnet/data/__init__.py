@@ -1,5 +1,6 @@
 """Images to try things on, and data to train with."""
 
+from invnet.data.ellipses import Ellipses
 from invnet.data.folder import ImageFolder
 from invnet.data.kernels import gaussian_kernel, motion_kernel
 from invnet.data.levels import GaussianLevels
@@ -9,6 +10,7 @@ from invnet.data.samples import sample_image, sample_names
 from invnet.data.scans import ct_slice
 
 __all__ = [
+    "Ellipses",
     "GaussianLevels",
     "ImageFolder",
     "Measurements",
