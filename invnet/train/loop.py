@@ -188,6 +188,7 @@ class _Run:
             display = around.enter_context(
                 Display(images, steps.start * options.batch_size, options.progress and show, log if show else None)
             )
+            self.processes.begin_alike(self.loss)
             objective = self.processes.joined(self.objective)
             self.model.train()
             batches = make_batches(
