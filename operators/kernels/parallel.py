@@ -10,9 +10,9 @@ taken between detectors instead of pixels.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from operators.kernels.compiled import compiled
 from operators.kernels.joseph import BLOCK, BORDER, find_neighbours
 from operators.kernels.simd import (
     RAYS,
@@ -30,7 +30,7 @@ from operators.kernels.simd import (
 
 __all__ = ["backproject_parallel"]
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 
 
 @_compiled
