@@ -14,6 +14,7 @@ REFERENCE = "\n".join(page.read_text() for page in (Path(__file__).parent.parent
 MODULES = [
     "operators",
     "operators.mri",
+    "operators.interop",
     "operators.solve",
     "operators.testing",
     "invnet",
