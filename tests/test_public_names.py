@@ -15,6 +15,8 @@ MODULES = [
     "operators",
     "operators.mri",
     "operators.interop",
+    "operators.interop.torch_radon",
+    "operators.interop.torch_radon.solvers",
     "operators.solve",
     "operators.testing",
     "invnet",

@@ -81,6 +81,7 @@ def from_pylops(operator: Any) -> LinearOperator:
     Examples
     --------
     >>> import pylops
+    >>> import torch
     >>> A = from_pylops(pylops.FirstDerivative((4,), kind="forward"))
     >>> A(torch.tensor([1.0, 2.0, 4.0, 7.0]))
     tensor([1., 2., 3., 0.])

@@ -104,6 +104,7 @@ def from_sigpy(linop: Any) -> LinearOperator:
     Examples
     --------
     >>> import sigpy
+    >>> import torch
     >>> A = from_sigpy(sigpy.linop.FiniteDifference((3,)))
     >>> A(torch.tensor([1.0, 2.0, 4.0]))
     tensor([[-3.,  1.,  2.]])
