@@ -1,6 +1,6 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, metrics, nets, noise, plot, priors, sensor
+from invnet import data, interop, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
 from invnet.reconstruct import (
     MAP,
@@ -28,6 +28,7 @@ __all__ = [
     "Reconstructor",
     "Unrolled",
     "data",
+    "interop",
     "metrics",
     "nets",
     "noise",

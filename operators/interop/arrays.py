@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from operators.core import LinearOperator
+from operators.interop.kinds import is_complex
 
 __all__ = ["OnArrays"]
 
@@ -77,22 +78,11 @@ class OnArrays:
 
 def _dtype(operator: LinearOperator, owner: str) -> np.dtype:
     """The type of a matrix of the operator in double precision: real, or complex."""
-    given = {dtype: _given(operator, dtype) for dtype in (torch.float64, torch.complex128)}
-    real, complex_ = given.values()
-    if real is not None and not real.is_complex and (complex_ is None or complex_.is_complex):
-        return np.dtype(np.float64)
-    if complex_ is not None and complex_.is_complex:
-        return np.dtype(np.complex128)
-    kinds = ("complex images to real data", "real images to complex data")
+    takes, gives = is_complex(operator)
+    if takes == gives:
+        return np.dtype(np.complex128 if gives else np.float64)
+    kind = "real images to complex data" if gives else "complex images to real data"
     raise TypeError(
-        f"{owner}: {operator.name} maps {kinds[real is not None and real.is_complex]}, and so has no matrix over "
-        "either; compose without RealToComplex, and take the real part of the result"
+        f"{owner}: {operator.name} maps {kind}, and so has no matrix over either; "
+        "compose without RealToComplex, and take the real part of the result"
     )
-
-
-def _given(operator: LinearOperator, dtype: torch.dtype) -> torch.dtype | None:
-    """The type of the operator's result for this type; None if it does not take it."""
-    try:
-        return operator(torch.zeros((0, *operator.in_shape), dtype=dtype)).dtype
-    except TypeError:
-        return None

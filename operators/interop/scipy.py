@@ -11,7 +11,7 @@ import torch
 from operators.checks import Shape, as_shape
 from operators.core import LinearOperator
 from operators.interop.arrays import OnArrays
-from operators.interop.foreign import Foreign, ForeignOperator
+from operators.interop.foreign import ArrayForeign, ArrayOperator
 from operators.matrix import Matrix
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def from_scipy(operator: Any, in_shape: Shape | None = None, out_shape: Shape | 
     return flat_operator(_FromScipy(operator, is_complex, is_complex), in_shape, out_shape)
 
 
-def flat_operator(foreign: FlatForeign, in_shape: Shape | None, out_shape: Shape | None) -> ForeignOperator:
+def flat_operator(foreign: FlatForeign, in_shape: Shape | None, out_shape: Shape | None) -> ArrayOperator:
     """The operator of a foreign one that takes vectors, once its shapes and its adjoint are seen to be there."""
     m, n = foreign.other.shape
     taken = (n,) if in_shape is None else as_shape(in_shape, foreign.name)
@@ -125,17 +125,17 @@ def flat_operator(foreign: FlatForeign, in_shape: Shape | None, out_shape: Shape
         raise ValueError(
             f"{foreign.name}: has no adjoint: its rmatvec raises {type(error).__name__}: {error}"
         ) from error
-    return ForeignOperator(foreign, taken, given)
+    return ArrayOperator(foreign, taken, given)
 
 
-class FlatForeign(Foreign):
+class FlatForeign(ArrayForeign):
     """One that takes the columns of matrices."""
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
+    def forward_arrays(self, x: np.ndarray) -> np.ndarray:
         """By ``matmat``, of flattened images."""
         return np.asarray(self.other.matmat(x.reshape(len(x), -1).T)).T
 
-    def adjoint(self, y: np.ndarray) -> np.ndarray:
+    def adjoint_arrays(self, y: np.ndarray) -> np.ndarray:
         """By ``rmatmat``."""
         return np.asarray(self.other.rmatmat(y.reshape(len(y), -1).T)).T
 

@@ -10,7 +10,7 @@ import numpy as np
 from operators.core import LinearOperator
 from operators.extras import require
 from operators.interop.arrays import OnArrays
-from operators.interop.foreign import Foreign, ForeignOperator
+from operators.interop.foreign import ArrayForeign, ArrayOperator
 
 if TYPE_CHECKING:
     import sigpy
@@ -116,14 +116,14 @@ def from_sigpy(linop: Any) -> LinearOperator:
         raise ValueError(f"from_sigpy: takes a Linop of fixed shapes, got {linop.ishape} -> {linop.oshape}")
     data = linop(np.ones(linop.ishape))
     is_complex = np.iscomplexobj(data) or np.iscomplexobj(linop.H(np.ones(linop.oshape)))
-    return ForeignOperator(_FromSigpy(linop, is_complex, is_complex), linop.ishape, linop.oshape)
+    return ArrayOperator(_FromSigpy(linop, is_complex, is_complex), linop.ishape, linop.oshape)
 
 
-class _FromSigpy(Foreign):
+class _FromSigpy(ArrayForeign):
     library = "sigpy"
 
-    def forward(self, x: np.ndarray) -> np.ndarray:
+    def forward_arrays(self, x: np.ndarray) -> np.ndarray:
         return np.stack([self.other(image) for image in x])
 
-    def adjoint(self, y: np.ndarray) -> np.ndarray:
+    def adjoint_arrays(self, y: np.ndarray) -> np.ndarray:
         return np.stack([self.other.H(data) for data in y])
