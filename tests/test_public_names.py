@@ -23,7 +23,7 @@ MODULES = [
     "invnet.noise",
     "invnet.sensor",
 ]
-MODULES += ["invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
+MODULES += ["invnet.interop", "invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
 
 
 def public_objects():
