@@ -1,6 +1,6 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, losses, metrics, nets, noise, plot, priors, sensor
+from invnet import data, interop, losses, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
 from invnet.reconstruct import (
     MAP,
@@ -31,6 +31,7 @@ __all__ = [
     "TrainResult",
     "Unrolled",
     "data",
+    "interop",
     "losses",
     "metrics",
     "nets",

@@ -56,6 +56,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     is_identity = False  # whether the operator is known to be the identity map
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
     has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
+    runs_on_cpu_only = False  # whether it refuses tensors on other devices
     merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
