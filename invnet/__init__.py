@@ -3,29 +3,37 @@
 from invnet import data, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
 from invnet.reconstruct import (
+    DPS,
     MAP,
     RED,
     DeepImagePrior,
+    DiffPIR,
     DirectInverse,
     Info,
     LearnedPrimalDual,
     PlugAndPlay,
+    PosteriorInfo,
     PostProcess,
     Reconstructor,
+    SplitGibbs,
     Unrolled,
 )
 
 __all__ = [
+    "DPS",
     "MAP",
     "RED",
     "DeepImagePrior",
+    "DiffPIR",
     "DirectInverse",
     "Info",
     "LearnedPrimalDual",
     "Physics",
     "PlugAndPlay",
     "PostProcess",
+    "PosteriorInfo",
     "Reconstructor",
+    "SplitGibbs",
     "Unrolled",
     "data",
     "metrics",
