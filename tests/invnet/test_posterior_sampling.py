@@ -1,5 +1,6 @@
 """SplitGibbs, DiffPIR and DPS: closed forms for Gaussian priors, whose optimal denoiser is linear."""
 
+import itertools
 import math
 
 import pytest
@@ -159,7 +160,7 @@ def test_dps_steps_as_its_paper_says():
     a, draws = A.to_matrix(), generator(7)
     x = physics.direct_inverse(y) + torch.randn(3, N, generator=draws, dtype=F64)
     levels = [*torch.logspace(0, -2, steps, dtype=F64).tolist(), 0.0]
-    for level, following in zip(levels[:-1], levels[1:], strict=True):
+    for level, following in itertools.pairwise(levels):
         W = DENOISER.matrix(level)
         clean = MEAN + (x - MEAN) @ W.T
         misfit = clean @ a.T - y
