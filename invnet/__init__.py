@@ -3,30 +3,38 @@
 from invnet import data, interop, losses, metrics, nets, noise, plot, priors, sensor
 from invnet.physics import Physics
 from invnet.reconstruct import (
+    DPS,
     MAP,
     RED,
     DeepImagePrior,
+    DiffPIR,
     DirectInverse,
     Info,
     LearnedPrimalDual,
     PlugAndPlay,
+    PosteriorInfo,
     PostProcess,
     Reconstructor,
+    SplitGibbs,
     Unrolled,
 )
 from invnet.train import TrainOptions, TrainResult, train
 
 __all__ = [
+    "DPS",
     "MAP",
     "RED",
     "DeepImagePrior",
+    "DiffPIR",
     "DirectInverse",
     "Info",
     "LearnedPrimalDual",
     "Physics",
     "PlugAndPlay",
     "PostProcess",
+    "PosteriorInfo",
     "Reconstructor",
+    "SplitGibbs",
     "TrainOptions",
     "TrainResult",
     "Unrolled",
