@@ -51,6 +51,13 @@ class Info:
             residual=[residual.amax().item() for residual in progress.residuals if residual.numel()],
         )
 
+    @property
+    def stop_reason(self) -> str:
+        """Why it ended: "direct" (no iterations), "converged", or "max_iter" where the iterations ran out."""
+        if not self.iterations:
+            return "direct"
+        return "converged" if self.converged else "max_iter"
+
     def __repr__(self) -> str:
         if not self.iterations:
             return "Info(direct)"
