@@ -89,7 +89,17 @@ class Progress:
         -------
         torch.Tensor, shape ``(*batch, *image)``
             The new image of each sample that was not done before.
+
+        Raises
+        ------
+        FloatingPointError
+            If a residual is not finite: the iteration diverged.
         """
+        if not bool(residual.isfinite().all()):
+            owner = f"{self.title}: " if self.title else ""
+            raise FloatingPointError(
+                f"{owner}the iteration diverged: after {self.iterations} iterations the image is no longer finite"
+            )
         shape = tuple(image.shape[image.ndim - self.image_dims :])
         done = self.converged.to(image.device).expand(residual.shape)
         image = torch.where(over_batch(done, shape), image, new)

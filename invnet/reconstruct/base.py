@@ -92,6 +92,13 @@ class Info:
             figure.savefig(path)
         return figure
 
+    @property
+    def stop_reason(self) -> str:
+        """Why it ended: "direct" (no iterations), "converged", or "max_iter" where the iterations ran out."""
+        if not self.iterations:
+            return "direct"
+        return "converged" if self.converged else "max_iter"
+
     def __repr__(self) -> str:
         if not self.iterations:
             return "Info(direct)"
