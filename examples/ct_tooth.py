@@ -14,25 +14,12 @@ object is simulated with the same geometry and its noise.
 import argparse
 import time
 
-import h5py
 import torch
 
 import invnet
 import operators
 
 STRENGTH = 2000.0  # of the prior, for attenuation per pixel: values of about 0.005
-
-
-def read_scan(path, row=0):
-    """Line integrals (views, detectors) and angles in radians from a DXchange file."""
-    with h5py.File(path) as file:
-        exchange = file["exchange"]
-        raw, flat, dark = (
-            torch.from_numpy(exchange[name][:, row].astype("float32")) for name in ("data", "data_white", "data_dark")
-        )
-        angles = torch.deg2rad(torch.from_numpy(exchange["theta"][:].astype("float64")))
-    transmission = (raw - dark.mean(0)) / (flat.mean(0) - dark.mean(0))
-    return -transmission.clamp_min(1e-6).log(), angles
 
 
 def simulated_scan(views=181, detectors=640, photons=2e4, offset=22.6):
@@ -53,7 +40,11 @@ def main():
     parser.add_argument("--out", default="tooth.png", help="the figure's file (default: tooth.png)")
     arguments = parser.parse_args()
 
-    sinogram, angles = read_scan(arguments.data) if arguments.data else simulated_scan()
+    if arguments.data:
+        scan = invnet.data.read_dxchange(arguments.data, row=0)
+        sinogram, angles = scan.sinogram, scan.angles
+    else:
+        sinogram, angles = simulated_scan()
     offset = operators.ct.find_detector_offset(sinogram, angles).item()
     axis = (sinogram.shape[-1] - 1) / 2 - offset
     print(f"{len(angles)} views of {sinogram.shape[-1]} detectors; the rotation axis is at detector {axis:.2f}")

@@ -8,9 +8,9 @@ coils that see a photograph, sampled at every fourth point on average by Poisson
 """
 
 import argparse
+import math
 import time
 
-import numpy as np
 import torch
 
 import invnet
@@ -73,7 +73,7 @@ def noise_level(kspace):
     samples = kspace.abs()
     rim = (axes[0][:, None] ** 2 + axes[1] ** 2 > 0.8) & (samples > 0).all(0)
     # The median of the noise's magnitude is sigma sqrt(2 log 2).
-    return samples[:, rim].median().item() / (2 * np.log(2)) ** 0.5
+    return samples[:, rim].median().item() / (2 * math.log(2)) ** 0.5
 
 
 def main():
@@ -83,7 +83,7 @@ def main():
     parser.add_argument("--out", default="mri.png", help="the figure's file (default: mri.png)")
     arguments = parser.parse_args()
     generator = torch.Generator().manual_seed(0)
-    kspace = torch.from_numpy(np.load(arguments.kspace)) if arguments.kspace else simulated(generator)
+    kspace = invnet.data.read_numpy(arguments.kspace) if arguments.kspace else simulated(generator)
     images = reconstructions(padded(kspace))
     brightest = images["CG-SENSE"].abs().max()
     invnet.plot.compare({"k-space": {name: x.abs() / brightest for name, x in images.items()}}, path=arguments.out)
