@@ -30,6 +30,8 @@ class NonCartesianMRI(Compose):
         ``(sets, *in_shape)``. Learnable if an `nn.Parameter`.
     tolerance : float
         Of the transform, as in `operators.NUFFT`.
+    density : {"pipe_menon", "voronoi"}
+        How `direct_inverse` weights the samples, as in `operators.NUFFT`.
 
     Raises
     ------
@@ -64,9 +66,10 @@ class NonCartesianMRI(Compose):
         in_shape: Shape,
         maps: torch.Tensor | None = None,
         tolerance: float = 1e-6,
+        density: str = "pipe_menon",
     ) -> None:
         spatial = check_points(trajectory, in_shape, self.name, "trajectory")
-        nufft: LinearOperator = NUFFT(trajectory, spatial, tolerance)
+        nufft: LinearOperator = NUFFT(trajectory, spatial, tolerance, density=density)
         coils: LinearOperator = Identity(spatial)
         if maps is not None:
             coils = SensitivityMaps(maps, len(spatial))
