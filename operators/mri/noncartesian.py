@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from operators.algebra import Compose
+from operators.algebra import Adjoint, Compose
 from operators.basic import Identity
 from operators.batched import Batched
 from operators.checks import Shape
 from operators.core import LinearOperator
-from operators.mri.maps import SensitivityMaps
+from operators.mri.maps import SensitivityMaps, check_maps
 from operators.nufft import NUFFT, check_points
 
 __all__ = ["NonCartesianMRI"]
@@ -72,11 +72,15 @@ class NonCartesianMRI(Compose):
         nufft: LinearOperator = NUFFT(trajectory, spatial, tolerance, density=density)
         coils: LinearOperator = Identity(spatial)
         if maps is not None:
+            check_maps(maps, self.name)
             coils = SensitivityMaps(maps, len(spatial))
             if coils.out_shape[1:] != spatial:
                 raise ValueError(f"{self.name}: takes maps of the image's shape {spatial}, got {tuple(maps.shape)}")
             nufft = Batched(nufft, coils.out_shape[:1])
         super().__init__(nufft, coils)
+
+    def _adjoint_operator(self) -> LinearOperator:
+        return Adjoint(self)  # so that messages name it
 
     @property
     def nufft(self) -> NUFFT:

@@ -1,9 +1,9 @@
 """The non-uniform Fourier transform against the exact sums and sigpy, and its Toeplitz gram against scipy."""
 
-import builtins
 import copy
 import gc
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -248,14 +248,7 @@ def test_threads_share_an_operator():
 
 
 def test_a_missing_finufft_is_told(monkeypatch):
-    found = builtins.__import__
-
-    def without_finufft(name, *arguments, **keywords):
-        if name == "finufft":
-            raise ModuleNotFoundError("No module named 'finufft'", name="finufft")
-        return found(name, *arguments, **keywords)
-
-    monkeypatch.setattr("importlib.import_module", lambda name: without_finufft(name))
+    monkeypatch.setitem(sys.modules, "finufft", None)
     A = NUFFT(random_points((6, 7), 20), (6, 7))
     with pytest.raises(ImportError, match=r'pip install "invnet\[mri\]"'):
         A(random(6, 7))
@@ -456,6 +449,21 @@ def test_bad_points_of_cells_are_told(points, kind, message):
     with pytest.raises(kind, match=r"^voronoi_density: ") as error:
         voronoi_density(points)
     assert message in str(error.value)
+
+
+def test_bad_points_of_pipe_menon_are_told():
+    points = random_points((4, 5), 6)
+    for wrong, shape, message in [(points * float("nan"), (4, 5), "must be finite"), (points, (4,), "for in_shape")]:
+        with pytest.raises(ValueError, match=rf"^pipe_menon: .*{message}"):
+            pipe_menon(wrong, shape)
+
+
+def test_points_that_training_made_nan_are_told():
+    A = NUFFT(torch.nn.Parameter(random_points((4, 5), 6)), (4, 5))
+    with torch.no_grad():
+        A.points.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"^NUFFT: points must be finite, got 12 NaN"):
+        A(torch.ones(4, 5))
 
 
 def test_the_density_is_computed_once(monkeypatch):
