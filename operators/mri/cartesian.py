@@ -202,7 +202,8 @@ class CartesianMRI(LinearOperator):
         if self.sensitivities is None:
             return largest
         # Many singular values are near the largest, and the last digits would take most of the time.
-        return solve.norm(self, tol=1e-5, upper=(largest * self.sensitivities.norm()).item())
+        upper = (largest * self.sensitivities.norm()).item()
+        return self._norm_cache.get(self, lambda: solve.norm(self, tol=1e-5, upper=upper))
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         # The adjoint holds the weights a second time.
