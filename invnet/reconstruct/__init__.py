@@ -3,6 +3,7 @@
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.deep_image_prior import DeepImagePrior
 from invnet.reconstruct.direct import DirectInverse
+from invnet.reconstruct.latent import LatentMAP
 from invnet.reconstruct.learned_primal_dual import LearnedPrimalDual
 from invnet.reconstruct.map import MAP
 from invnet.reconstruct.plug_and_play import PlugAndPlay
@@ -16,6 +17,7 @@ __all__ = [
     "DeepImagePrior",
     "DirectInverse",
     "Info",
+    "LatentMAP",
     "LearnedPrimalDual",
     "PlugAndPlay",
     "PostProcess",
