@@ -125,7 +125,8 @@ class Compose(LinearOperator):
         return None if simpler is None else compose(simpler, self.inner)
 
     def _norm(self) -> torch.Tensor:
-        if is_unitary(self.inner):
+        may_be_onto = math.prod(self.inner.out_shape) <= math.prod(self.inner.in_shape)
+        if may_be_onto and self.inner.H.gram.is_identity:  # like a crop: unitary on what it does not lose
             return self.outer.norm()
         return self.inner.norm() if is_unitary(self.outer) else super()._norm()
 

@@ -439,7 +439,11 @@ def poisoned():
         (lambda: ConvexRidge(dims=4), ValueError, "dims takes 1, 2 or 3, got 4"),
         (lambda: ConvexRidge(boundary="zeros"), ValueError, "boundary takes one of circular, valid, got 'zeros'"),
         (lambda: ConvexRidge(tol=0), ValueError, "tol must be positive"),
-        (lambda: ConvexRidge()(torch.zeros(9, 5)), ValueError, r"at least 6 pixels along each of 2.*got shape \(9, 5\)"),
+        (
+            lambda: ConvexRidge()(torch.zeros(9, 5)),
+            ValueError,
+            r"at least 6 pixels along each of 2.*got shape \(9, 5\)",
+        ),
         (lambda: ConvexRidge()(torch.zeros(9)), ValueError, "at least 2 dimensions"),
         (lambda: ConvexRidge()(torch.zeros(9, 9, dtype=torch.int64)), TypeError, "floating-point or complex"),
         (poisoned, ValueError, "ConvexRidge: the filters have 1 NaN or infinite entries"),
