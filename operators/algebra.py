@@ -33,6 +33,12 @@ class Adjoint(LinearOperator):
         super().__init__(operator.out_shape, operator.in_shape)
         self.operator = operator
 
+    @property
+    def name(self) -> str:
+        """The operator's name in messages."""
+        made = self._modules.get("operator")  # not yet while its shapes are checked
+        return f"{made.name}.H" if isinstance(made, LinearOperator) else "Adjoint"
+
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.operator.adjoint(x)
 

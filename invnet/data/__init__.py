@@ -1,5 +1,6 @@
 """Images to try things on, data to train with, and the formats of files."""
 
+from invnet.data.ellipses import Ellipses
 from invnet.data.folder import ImageFolder
 from invnet.data.formats import (
     MRIScan,
@@ -30,6 +31,7 @@ from invnet.data.samples import sample_image, sample_names
 from invnet.data.scans import ct_slice
 
 __all__ = [
+    "Ellipses",
     "GaussianLevels",
     "ImageFolder",
     "MRIScan",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import torch
 
+from invnet.checks import check_number
 from invnet.physics import Physics
 
 __all__ = ["Batch", "Loss", "Model"]
@@ -57,8 +58,11 @@ class Loss(torch.nn.Module, abc.ABC):
     >>> class Darkness(Loss):
     ...     def forward(self, model, batch, generator):
     ...         return model(batch.y, batch.physics).mean()
-    >>> Darkness()(lambda y, physics: 2 * y, Batch(y=torch.ones(5, 8, 8)), torch.Generator())
+    >>> loss, batch = Darkness(), Batch(y=torch.ones(5, 8, 8))
+    >>> loss(lambda y, physics: 2 * y, batch, torch.Generator())
     tensor(2.)
+    >>> (loss + 0.5 * loss)(lambda y, physics: 2 * y, batch, torch.Generator())
+    tensor(3.)
     """
 
     @abc.abstractmethod
@@ -89,6 +93,15 @@ class Loss(torch.nn.Module, abc.ABC):
         """The loss's name in messages."""
         return type(self).__name__
 
+    def __add__(self, other: Loss) -> Loss:
+        """The sum of two losses."""
+        return Sum([*_terms(self), *_terms(other)]) if isinstance(other, Loss) else NotImplemented
+
+    def __rmul__(self, factor: float) -> Loss:
+        """A number times the loss."""
+        weight = check_number(factor, self.name, "a factor")
+        return Sum([(weight * own, term) for own, term in _terms(self)])
+
     def _images(self, batch: Batch) -> torch.Tensor:
         if batch.x is None:
             raise ValueError(
@@ -101,3 +114,41 @@ class Loss(torch.nn.Module, abc.ABC):
         if batch.physics is None:
             raise ValueError(f"{self.name}: needs the physics of the measurements; give it as train(..., physics=...)")
         return batch.physics
+
+
+class Sum(Loss):
+    """A sum of losses with weights, as ``a + 0.1 * b`` makes it."""
+
+    def __init__(self, terms: list[tuple[float, Loss]]) -> None:
+        super().__init__()
+        self.weights = [weight for weight, _ in terms]
+        self.terms = torch.nn.ModuleList(term for _, term in terms)
+
+    @property
+    def name(self) -> str:
+        """The terms with their weights."""
+        return " + ".join(f"{weight:g} {term.name}" for weight, term in _terms(self))
+
+    def forward(self, model: Model, batch: Batch, generator: torch.Generator) -> torch.Tensor:
+        """The loss of a model on a batch."""
+        once = _once(model)
+        return torch.stack([weight * term(once, batch, generator) for weight, term in _terms(self)]).sum()
+
+
+def _terms(loss: Loss) -> list[tuple[float, Loss]]:
+    if not isinstance(loss, Sum):
+        return [(1.0, loss)]
+    return list(zip(loss.weights, loss.terms, strict=True))  # type: ignore[arg-type]
+
+
+def _once(model: Model) -> Model:
+    """The model, which remembers its result for the very same tensor: terms of a sum share the reconstruction."""
+    results: dict[tuple[int, int], tuple] = {}
+
+    def remembered(y: torch.Tensor, physics: Physics | None) -> torch.Tensor:
+        key = id(y), id(physics)
+        if key not in results:
+            results[key] = (model(y, physics), y, physics)  # with both, whose identities are not given to others so
+        return results[key][0]
+
+    return remembered

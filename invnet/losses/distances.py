@@ -48,6 +48,13 @@ def mean_square(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return difference.square().sum(-1).mean()
 
 
+def relative_norms(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """``|a - b| / |b|``, of the Euclidean norm and of the sum of magnitudes, added."""
+    difference = a - b
+    norms = [torch.linalg.vector_norm(difference, p) / torch.linalg.vector_norm(b, p) for p in (1, 2)]
+    return norms[0] + norms[1]
+
+
 def dissimilarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """One minus the mean structural similarity of images ``(..., H, W)`` of range 1; of complex ones, of magnitudes.
 
@@ -72,4 +79,9 @@ def dissimilarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return 1 - (brightness * structure).mean()
 
 
-_BY_NAME: dict[str, Distance] = {"l1": mean_absolute, "l2": mean_square, "ssim": dissimilarity}
+_BY_NAME: dict[str, Distance] = {
+    "l1": mean_absolute,
+    "l2": mean_square,
+    "l1-l2": relative_norms,
+    "ssim": dissimilarity,
+}

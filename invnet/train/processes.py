@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, Protocol, cast
 
 import torch
@@ -26,6 +27,9 @@ class Fabric(Protocol):
 
     def all_reduce(self, data: torch.Tensor, reduce_op: str) -> Any:
         """A tensor's mean or sum over the processes."""
+
+    def broadcast(self, obj: Any) -> Any:
+        """What the first process has."""
 
     def barrier(self) -> None:
         """Wait for all."""
@@ -55,6 +59,13 @@ class Processes:
     def joined(self, objective: nn.Module) -> Callable[..., torch.Tensor]:
         """The objective, whose backward pass gives the mean of the processes' gradients."""
         return objective if self._fabric is None else cast(Any, self._fabric.setup_module(objective))
+
+    @torch.no_grad()
+    def begin_alike(self, module: nn.Module) -> None:
+        """Give a module, whose gradients are not exchanged by `joined`, the first process's values."""
+        if self._fabric is not None:
+            for tensor in chain(module.parameters(), module.buffers()):
+                tensor.copy_(self._fabric.broadcast(tensor))
 
     def backward(self, loss: torch.Tensor) -> None:
         """The gradients of a loss."""

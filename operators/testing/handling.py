@@ -90,6 +90,8 @@ def precision(probe: Probe) -> Iterator[Finding]:
 def device(probe: Probe) -> Iterator[Finding]:
     """``.to(device)`` moves all of the operator: to a GPU if there is one, else for shapes alone to "meta"."""
     A, x, y = probe.operator, probe.x(2), probe.y(2)
+    if any(getattr(part, "runs_on_cpu_only", False) for part in A.modules()):
+        raise NotChecked("it computes on the CPU only")
     there = "cuda" if torch.cuda.is_available() and probe.device.type != "cuda" else "meta"
     moved = copy.deepcopy(A).to(there)
     results = [("A(x)", moved(x.to(there)), A(x)), ("A.adjoint(y)", moved.adjoint(y.to(there)), A.adjoint(y))]
