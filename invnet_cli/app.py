@@ -12,6 +12,7 @@ from invnet_cli.demo import demo
 from invnet_cli.group import CommandLine, debug_option
 from invnet_cli.info import info
 from invnet_cli.reconstruct import reconstruct
+from invnet_cli.train import train
 
 __all__ = ["main"]
 
@@ -20,6 +21,7 @@ Examples:
   invnet demo
   invnet reconstruct tooth.h5 --physics parallel-beam --method fbp --out tooth.png
   invnet reconstruct brain.npy --physics cartesian-mri --method map-wavelet --out brain.nii.gz
+  invnet train denoiser-gray --images photographs --out denoiser.safetensors
   invnet check mymodule:MyOperator
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
@@ -33,5 +35,5 @@ def main() -> None:
     """Reconstruct images from measurements of cameras, MRI and CT scanners."""
 
 
-for command in (demo, reconstruct, check, list_command, info):
+for command in (demo, reconstruct, train, check, list_command, info):
     main.add_command(command)

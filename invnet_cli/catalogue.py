@@ -14,7 +14,7 @@ from invnet_cli.names import METHODS, PHYSICS
 
 __all__ = ["list_command"]
 
-_KINDS = ("physics", "methods", "operators", "reconstructors", "priors", "networks", "weights")
+_KINDS = ("physics", "methods", "operators", "reconstructors", "priors", "networks", "recipes", "weights")
 
 _EPILOG = """\b
 Examples:
@@ -27,7 +27,7 @@ Examples:
 @click.argument("kind", required=False, type=Name("kind", _KINDS))
 @debug_option
 def list_command(kind: str | None) -> None:
-    """List the physics and methods of the command, and the library's operators, reconstructors and weights."""
+    """List the physics and methods of the command, and the library's operators, reconstructors, recipes and weights."""
     for number, title in enumerate(_KINDS if kind is None else (kind,)):
         if kind is None:
             click.secho(f"{chr(10) if number else ''}{title}", bold=True)
@@ -42,6 +42,8 @@ def list_command(kind: str | None) -> None:
 def _rows(kind: str) -> Iterator[tuple[str, str]]:
     if kind in ("physics", "methods"):
         yield from (PHYSICS if kind == "physics" else METHODS).items()
+    elif kind == "recipes":
+        yield from _recipes()
     elif kind == "weights":
         yield from _weights()
     else:
@@ -67,6 +69,12 @@ def _classes(kind: str) -> Iterator[tuple[str, str]]:
 def _plain(text: str) -> str:
     """A line of a docstring without its marks."""
     return re.sub(r"\s*\[\d+\]_|``", "", text)
+
+
+def _recipes() -> Iterator[tuple[str, str]]:
+    from invnet.recipes import RECIPES
+
+    yield from ((name, recipe.title) for name, recipe in RECIPES.items())
 
 
 def _weights() -> Iterator[tuple[str, str]]:

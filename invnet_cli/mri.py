@@ -12,7 +12,7 @@ from invnet.data import MRIScan
 from invnet_cli.pictures import Crop
 from invnet_cli.problem import Content, Problem, Problems, chosen, load
 from invnet_cli.settings import Settings
-from operators.mri import espirit_maps
+from operators.mri import espirit_maps, noise_whitening
 
 __all__ = ["cartesian_problems", "noncartesian_problems"]
 
@@ -27,15 +27,21 @@ def cartesian_problems(content: Content, settings: Settings) -> Problems:
     if scan.trajectory is not None:
         raise ValueError("the data lie along a trajectory: take --physics noncartesian-mri")
     dims = len(scan.image_shape)
+    matrix = _whitening(scan, settings)
     kspace, count = chosen(scan.kspace, dims + 1, settings.slice)
     grid = tuple(kspace.shape[2:])
     masks = _masks(scan, kspace, settings.slice)
+    calibration = kspace
+    if scan.calibration is not None:  # measured for the maps alone
+        calibration, frames = chosen(scan.calibration, dims + 1, None)
+        is_one = frames is None or len(calibration) == 1
+        calibration = calibration.expand_as(kspace) if is_one else chosen(calibration, dims + 1, settings.slice)[0]
 
     def make(number: int) -> Problem:
-        data, mask = kspace[number], masks[number]
+        data, mask = _mixed(matrix, kspace[number]), masks[number]
         if not bool(mask.any()):
             raise ValueError("k-space is zero everywhere")
-        maps = _maps(data, settings, dims)
+        maps = _mixed(matrix, _maps(calibration[number], settings, dims))
         operator = operators.CartesianMRI(mask, maps)
         sigma = _noise(data[:, mask], _radii(grid)[mask]) if settings.sigma is None else settings.sigma
         return _problem(data * mask, operator, maps, sigma, scan.image_shape)
@@ -54,11 +60,12 @@ def noncartesian_problems(content: Content, settings: Settings) -> Problems:
     kspace, count = chosen(scan.kspace, 3, settings.slice)
     trajectories, _ = chosen(scan.trajectory, 3, settings.slice if scan.trajectory.ndim > 3 else None)
     trajectories = trajectories.expand(len(kspace), *trajectories.shape[1:])
+    matrix = _whitening(scan, settings)
 
     def make(number: int) -> Problem:
         data, points = kspace[number], trajectories[number]
         grid = operators.FourierTransform(shape)(operators.NonCartesianMRI(points, shape).direct_inverse(data))
-        maps = _maps(grid, settings, dims)
+        data, maps = _mixed(matrix, data), _mixed(matrix, _maps(grid, settings, dims))
         operator = operators.NonCartesianMRI(points, shape, maps)
         radii = (points * 2 / torch.tensor(shape)).square().sum(-1)
         sigma = _noise(data.flatten(1), radii.flatten()) if settings.sigma is None else settings.sigma
@@ -79,6 +86,20 @@ def _as_scan(content: Content, settings: Settings) -> MRIScan:
         content, dims = (content.squeeze(-3), 2) if content.shape[-3] == 1 else (content, 3)
     content = content[None] if content.ndim == 2 else content
     return MRIScan(content, image_shape=tuple(content.shape[-dims:]))
+
+
+def _whitening(scan: MRIScan, settings: Settings) -> torch.Tensor | None:
+    """The mixture, of data and maps, that makes the coils' noise independent and equal, if there is a noise scan.
+
+    Not where the user gives the maps or the noise's deviation, which are those of the data as they are.
+    """
+    if scan.noise is None or settings.maps is not None or settings.sigma is not None:
+        return None
+    return noise_whitening(scan.noise) * scan.noise.abs().square().mean().sqrt()
+
+
+def _mixed(matrix: torch.Tensor | None, data: torch.Tensor) -> torch.Tensor:
+    return data if matrix is None else torch.tensordot(matrix, data, 1)
 
 
 def _masks(scan: MRIScan, kspace: torch.Tensor, index: int | None) -> torch.Tensor:

@@ -114,7 +114,7 @@ class Compose(LinearOperator):
         return self.inner.gram if middle.is_identity else compose(self.inner.H, compose(middle, self.inner))
 
     def _cogram(self) -> LinearOperator:
-        return self.H.gram
+        return compose(self.inner.H, self.outer.H).gram  # a subclass may have another adjoint operator, which asks here
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         simpler = simplified(self.inner, inner)

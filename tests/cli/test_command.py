@@ -30,7 +30,7 @@ def in_a_process(*arguments, program=("-m", "invnet_cli"), **environment):
     )
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["reconstruct"], ["check"], ["list"], ["info"]])
+@pytest.mark.parametrize("command", [[], ["demo"], ["reconstruct"], ["train"], ["check"], ["list"], ["info"]])
 def test_help_has_examples(command):
     result = run(*command, "--help")
     assert result.exit_code == 0

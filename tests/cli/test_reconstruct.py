@@ -292,6 +292,31 @@ def test_ismrmrd_volume_and_radial(run, coils):
     assert "the data lie along a trajectory: take --physics noncartesian-mri" in output
 
 
+def test_noise_scan_and_lines_for_calibration(run, coils):
+    """Two coils share a strong noise, which a noise scan tells; the centre is measured apart, the imaging skips it."""
+    image, kspace = coils
+    generator = torch.Generator().manual_seed(1)
+    mixing = torch.eye(4) + 0j
+    mixing[0, 0] = mixing[1, 0] = 8
+
+    def samples(*shape):
+        noise = 0.02 * torch.randn(4, *shape, dtype=torch.complex64, generator=generator)
+        return torch.tensordot(mixing, noise, 1)
+
+    data = ((kspace + samples(64, 48)) * (kspace != 0).any(0)).numpy()
+    lines = [line(data[:, y], y) for y in range(64)]
+    lines += [line(kspace[:, y].numpy(), y, flags=[ismrmrd.ACQ_IS_PARALLEL_CALIBRATION]) for y in range(20, 44)]
+    head = header((1, 64, 48), (1, 64, 48))
+    save(Path("plain.mrd"), head, lines)
+    noise_scan = line(samples(2000).numpy(), flags=[ismrmrd.ACQ_IS_NOISE_MEASUREMENT])
+    save(Path("whitened.mrd"), head, [noise_scan, *lines])
+    errors = [
+        error(run(f"{name}.mrd", "--physics", "cartesian-mri", "--method", "least-squares", out=f"{name}.npy"), image)
+        for name in ("plain", "whitened")
+    ]
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_volume_of_bart(run):
     image = torch.zeros(8, 16, 12, dtype=torch.complex64)
     image[2:6, 4:12, 3:9] = 1
