@@ -39,7 +39,7 @@ docs: $(VENV)/docs
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build docs/reference/generated demo.png
+	rm -rf $(VENV) docs/_build docs/gallery docs/reference/generated docs/reference/backreferences demo.png
 
 # A stamp file for each set of packages, redone when what it was made from changes.
 $(VENV)/torch.txt:
@@ -61,5 +61,5 @@ $(VENV)/bench: $(VENV)/test tests/benchmarks/peers.txt
 	touch $@
 
 $(VENV)/docs: $(VENV)/torch.txt pyproject.toml constraints.txt
-	$(CONSTRAINED) --editable ".[docs,plot]"
+	$(CONSTRAINED) --editable ".[docs]"
 	touch $@

@@ -13,6 +13,7 @@ import torch
 
 from operators import solve
 from operators.checks import Shape, as_shape
+from operators.norm_cache import NormCache
 from operators.registration import register_tensor
 from operators.scalars import Scalar, reciprocal
 
@@ -63,6 +64,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         super().__init__()
         self.in_shape = as_shape(in_shape, self.name, "in_shape")
         self.out_shape = as_shape(out_shape, self.name, "out_shape")
+        self._norm_cache = NormCache()
 
     # ---------------------------------------------------------------- what a subclass writes
 
@@ -86,7 +88,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return algebra.Gram(algebra.Adjoint(self))
 
     def _norm(self) -> torch.Tensor:
-        return solve.norm(self)
+        return self._norm_cache.get(self, lambda: solve.norm(self))
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         # One Landweber step from zero: the adjoint at the scale of the image.
@@ -196,7 +198,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return self._gram()
 
     def norm(self) -> torch.Tensor:
-        """The largest singular value, a real scalar tensor; differentiable in the operator's parameters."""
+        """The largest singular value, a real scalar tensor; differentiable in the operator's parameters.
+
+        Where it takes an iteration (`operators.solve.norm`), an operator of this package keeps it for as long as its
+        tensors stay the same and take no gradients.
+        """
         return self._norm()
 
     def to_matrix(self, dtype: torch.dtype = torch.float64) -> torch.Tensor:

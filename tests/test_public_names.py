@@ -24,6 +24,7 @@ MODULES = [
     "invnet.sensor",
 ]
 MODULES += ["invnet.interop", "invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
+MODULES += ["invnet.losses"]
 
 
 def public_objects():

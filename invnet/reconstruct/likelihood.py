@@ -10,7 +10,7 @@ from invnet.noise import Gaussian
 from invnet.physics import Physics
 from operators.solve import over_batch
 
-__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total"]
+__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total", "value_and_gradient"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -59,6 +59,19 @@ def lipschitz_constant(
     size = 1.001 * (physics.operator.norm().to(y.device, y.real.dtype) if norm is None else norm)
     largest = each.flatten(batch).amax(-1) if y.ndim > batch else each
     return (largest * size**2).clamp_min(torch.finfo(y.real.dtype).tiny ** 0.5)
+
+
+def value_and_gradient(physics: Physics, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The negative log-likelihood of each sample and its gradient in the image: the operator and its adjoint, once."""
+    exact = physics.operator(x)
+    pullback = None
+    if physics.sensor is not None:
+        exact, pullback, *_ = torch.func.vjp(physics.sensor, exact)
+    each = physics.likelihood.negative_log_likelihood(exact, y)
+    slope = physics.likelihood.gradient(exact, y)
+    gradient = physics.adjoint(slope if pullback is None else pullback(slope)[0])
+    dims = len(physics.operator.out_shape)
+    return total(each, each.ndim - dims), gradient if x.is_complex() else gradient.real
 
 
 def conjugate(prox: Prox) -> Prox:

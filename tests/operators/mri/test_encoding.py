@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import operators
 from operators import NUFFT, CartesianMRI, FourierTransform, Identity, NonCartesianMRI
-from operators.algebra import Compose
 from operators.fourier_multiplier import FourierMultiplier
 from operators.mri import SensitivityMaps, radial_trajectory
+from operators.mri.maps import CoilGram
+from operators.testing import check_operator
 from tests import peers
 
 
@@ -150,6 +151,27 @@ def test_batches_and_frames():
     close(A(x)[1, 2], A(x[1, 2]))
 
 
+@pytest.mark.parametrize("entries", [1, 60])  # one coil at a time, and two
+@pytest.mark.parametrize("kind", ["lines", "odd sizes", "sets", "gram of lines", "gram of spokes", "toeplitz"])
+def test_coils_a_few_at_a_time(kind, entries, monkeypatch):
+    """What large images go through, with blocks as small as the battery's images."""
+    maps = random(3, 5, 6)
+    spokes = NonCartesianMRI(radial_trajectory((5, 6), 4, 8), (5, 6), maps, tolerance=1e-12)
+    A = {
+        "lines": CartesianMRI(random_mask(6), maps),
+        "odd sizes": CartesianMRI(random_mask(3, 5, 3), random(4, 3, 5, 3)),
+        "sets": CartesianMRI(random_mask(5, 6), random(2, 3, 5, 6)),
+        "gram of lines": CartesianMRI(random_mask(6), maps).gram,
+        "gram of spokes": spokes.gram,
+        "toeplitz": spokes.nufft.gram,
+    }[kind]
+    x = random(4, *A.in_shape, seed=1)
+    expected = A(x)
+    monkeypatch.setattr("operators.unrecorded._BLOCK", entries)
+    close(A(x), expected)
+    check_operator(A)
+
+
 def test_real_images_are_promoted():
     A = CartesianMRI(random_mask(5, 6), smooth_maps(3, 5, 6).to(torch.complex64))
     assert A(torch.ones(5, 6)).dtype == torch.complex64
@@ -182,7 +204,7 @@ def test_non_cartesian_gram_is_toeplitz_between_the_maps():
     trajectory, maps, x = radial_trajectory((8, 10), 5, 16), smooth_maps(3, 8, 10), random(8, 10)
     A = NonCartesianMRI(trajectory, (8, 10), maps, tolerance=1e-12)
     assert "Toeplitz" in repr(A.gram)
-    assert isinstance(A.gram, Compose)
+    assert isinstance(A.gram, CoilGram)
     close(A.gram(x), A.H(A(x)), 1e-10)
 
 
