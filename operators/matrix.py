@@ -9,7 +9,7 @@ import torch
 from operators.checks import Shape, as_shape, check_finite, check_tensor
 from operators.core import LinearOperator
 from operators.scalars import Scalar
-from operators.sparse import SparsePattern, conjugate, sparse_product
+from operators.sparse import SparsePattern, sparse_product
 
 __all__ = ["Matrix"]
 
@@ -86,8 +86,7 @@ class Matrix(LinearOperator):
         values = self.values.to(dtype)
         vectors = x.reshape(math.prod(batch), math.prod(given)).to(dtype)
         if self.is_sparse:
-            values = conjugate(values) if adjoint else values
-            result = sparse_product(self.pattern, values, vectors.T, transposed=adjoint).T
+            result = sparse_product(self.pattern, values.conj() if adjoint else values, vectors, transposed=adjoint)
         else:
             result = vectors @ (values.conj() if adjoint else values.T)
         return result.reshape(*batch, *wanted)

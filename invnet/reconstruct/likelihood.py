@@ -10,7 +10,15 @@ from invnet.noise import Gaussian
 from invnet.physics import Physics
 from operators.solve import over_batch
 
-__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total", "value_and_gradient"]
+__all__ = [
+    "closed_prox",
+    "conjugate",
+    "gaussian_prox",
+    "lipschitz_constant",
+    "total",
+    "value_and_gradient",
+    "variance_of",
+]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -23,14 +31,9 @@ def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
 
 def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood of one variance in each sample, by the normal equations."""
-    A, noise = physics.operator, physics.likelihood
-    if not isinstance(noise, Gaussian):
+    A, variance = physics.operator, variance_of(physics, y, batch)
+    if variance is None:
         return None
-    variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
-    each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
-    if not bool((each == each[..., :1]).all()):
-        return None
-    variance = each[..., 0]
     inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
@@ -38,6 +41,16 @@ def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
         return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
 
     return prox
+
+
+def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor | None:
+    """The variance of Gaussian noise, where it is one for each sample; else None."""
+    noise = physics.likelihood
+    if not isinstance(noise, Gaussian):
+        return None
+    variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
+    each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
+    return each[..., 0] if bool((each == each[..., :1]).all()) else None
 
 
 def lipschitz_constant(

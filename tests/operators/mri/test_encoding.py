@@ -268,8 +268,36 @@ def test_bad_cartesian_input_is_told(mask, arguments, kind, message):
 
 
 def test_k_space_of_another_coil_count_is_told():
-    with pytest.raises(ValueError, match=r"shape \(\.\.\., 3, 4, 5\), got \(8, 4, 5\)"):
-        CartesianMRI(MASK, MAPS).H(torch.zeros(8, 4, 5))
+    spokes = NonCartesianMRI(radial_trajectory((4, 5), 2, 8), (4, 5), MAPS)
+    for A in (CartesianMRI(MASK, MAPS), spokes):
+        y, shape = torch.zeros(8, *A.out_shape[1:]), str(A.out_shape)[1:-1]
+        for apply in (A.H, A.adjoint, A.direct_inverse, A.pinv):
+            message = rf"{A.name}.*: takes .* of shape \(\.\.\., {shape}\), got \(8, {shape[3:]}\)"
+            with pytest.raises(ValueError, match=message):
+                apply(y)
+
+
+def test_k_space_with_nan_is_told():
+    spokes = NonCartesianMRI(radial_trajectory((4, 5), 2, 8), (4, 5), MAPS)
+    for A in (CartesianMRI(MASK, MAPS), spokes):
+        y = torch.zeros(A.out_shape)
+        y[(0,) * y.ndim] = float("nan")
+        with pytest.raises(ValueError, match=rf"{A.name}.*: the right-hand side must be finite, got 1 NaN"):
+            A.pinv(y)
+
+
+def test_real_k_space_and_images_are_promoted():
+    spokes = NonCartesianMRI(radial_trajectory((4, 5), 2, 8).float(), (4, 5), MAPS)
+    for A in (CartesianMRI(random_mask(4, 5), MAPS), spokes):
+        for apply, shape in [
+            (A, A.in_shape),
+            (A.gram, A.in_shape),
+            (A.H, A.out_shape),
+            (A.direct_inverse, A.out_shape),
+        ]:
+            x = torch.ones(shape)
+            assert apply(x).dtype == torch.complex64
+            close(apply(x), apply(x + 0j), 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -279,6 +307,8 @@ def test_k_space_of_another_coil_count_is_told():
         (torch.zeros(6, 3), {}, "takes trajectory of shape (..., d)"),
         (torch.zeros(6, 2), {"maps": torch.ones(3, 5, 4) + 0j}, "image's shape (4, 5), got (3, 5, 4)"),
         (torch.full((6, 2), float("nan")), {}, "trajectory must be finite"),
+        (torch.zeros(6, 2), {"maps": torch.ones(3, 4, 5) * float("nan")}, "maps must be finite, got 60 NaN"),
+        (torch.zeros(6, 2), {"maps": torch.zeros(3, 4, 5)}, "zero everywhere"),
     ],
 )
 def test_bad_non_cartesian_input_is_told(trajectory, arguments, message):
