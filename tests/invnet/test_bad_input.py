@@ -132,7 +132,7 @@ def test_an_operator_in_place_of_a_physics(name):
     ],
 )
 def test_a_negative_level(make):
-    with pytest.raises(ValueError, match="positive|at least 0"):
+    with pytest.raises(ValueError, match=r"positive|at least 0"):
         make()
 
 
@@ -165,5 +165,5 @@ def test_divergence_elsewhere():
         DeepImagePrior(lambda c: Hourglass(4, c, width=4, depth=1), max_iter=20, lr=1e20)(Y, PHYSICS)
     broken = LearnedPrimalDual(iterations=2, width=4)
     torch.nn.init.constant_(broken.primal[0].net.layers[-1].bias, torch.inf)
-    with pytest.raises(FloatingPointError, match="LearnedPrimalDual: the reconstruction has .* NaN or infinite"):
+    with pytest.raises(FloatingPointError, match=r"LearnedPrimalDual: the reconstruction has .* NaN or infinite"):
         broken(Y, PHYSICS)
