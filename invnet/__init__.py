@@ -14,7 +14,7 @@ from invnet.reconstruct import (
     Reconstructor,
     Unrolled,
 )
-from invnet.train import TrainOptions, TrainResult, train
+from invnet.train import TrainOptions, TrainResult, load_trained, train
 
 __all__ = [
     "MAP",
@@ -31,6 +31,7 @@ __all__ = [
     "TrainResult",
     "Unrolled",
     "data",
+    "load_trained",
     "losses",
     "metrics",
     "nets",
