@@ -8,9 +8,10 @@ import torch
 
 from invnet.noise import Gaussian
 from invnet.physics import Physics
+from invnet.sensor import Saturation
 from operators.solve import over_batch
 
-__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total"]
+__all__ = ["closed_prox", "conjugate", "data_prox", "gaussian_prox", "lipschitz_constant", "total"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -18,6 +19,8 @@ Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
     A = physics.operator
+    if physics.sensor is not None:
+        return None
     return gaussian_prox(physics, y, batch) if A.gram.has_closed_solve or A.H.gram.has_closed_solve else None
 
 
@@ -36,6 +39,26 @@ def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         # As a correction to z: for a small damping the plain form loses digits.
         return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
+
+    return prox
+
+
+def data_prox(physics: Physics, y: torch.Tensor) -> Prox:
+    """The proximal map of the likelihood in the exact data ``A x``.
+
+    Behind `Saturation` it is that of the convex function whose gradient is the straight-through one: beyond an end of
+    the range the likelihood goes on straight, with its slope there.
+    """
+    noise, sensor = physics.likelihood, physics.sensor
+
+    def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        data = noise.prox(z, y, step)
+        if not isinstance(sensor, Saturation):
+            return data
+        end = sensor(data)
+        slope = noise.gradient(end, y)
+        is_beyond = (data != end) & torch.isfinite(slope)
+        return torch.where(is_beyond, z - step * slope, data)
 
     return prox
 

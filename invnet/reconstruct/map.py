@@ -14,7 +14,8 @@ from invnet.optimize import DualTerm, Progress, dual_prox, fista, primal_dual
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior
 from invnet.reconstruct.base import Info, Reconstructor
-from invnet.reconstruct.likelihood import closed_prox, conjugate, lipschitz_constant, total
+from invnet.reconstruct.likelihood import closed_prox, conjugate, data_prox, lipschitz_constant, total
+from invnet.sensor import Saturation
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -44,8 +45,9 @@ class MAP(Reconstructor):
     solver : {"auto", "fista", "primal-dual"}
         "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods
         by their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else by
-        that of the noise. "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its
-        proximal map. "auto" is "primal-dual" where that fits, for its iterations are cheaper, and "fista" elsewhere.
+        that of the noise, also behind `invnet.sensor.Saturation`. "fista" [2]_ takes likelihoods by their gradient,
+        behind any sensor, and any prior by its proximal map. "auto" is "primal-dual" where that fits, for its
+        iterations are cheaper, and "fista" elsewhere and for Gaussian noise behind a sensor.
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
@@ -148,7 +150,8 @@ class MAP(Reconstructor):
 
     def _chosen_solver(self, physics: Physics) -> Callable[..., torch.Tensor]:
         hindrance = self._hindrance(physics)
-        if self.solver == "primal-dual" or (self.solver == "auto" and hindrance is None):
+        has_gradient = physics.sensor is not None and physics.likelihood.lipschitz is not None
+        if self.solver == "primal-dual" or (self.solver == "auto" and hindrance is None and not has_gradient):
             if hindrance is not None:
                 raise ValueError(f"MAP: the solver primal-dual {hindrance}")
             return self._primal_dual
@@ -165,8 +168,8 @@ class MAP(Reconstructor):
         """Why the primal-dual method can't be used, if so."""
         if not isinstance(self.prior, AnalysisPrior):
             return f"takes a prior with an analysis operator, got {self.prior.name}"
-        if physics.sensor is not None:
-            return f"takes no sensor, got {_kind(physics.sensor)}"
+        if not isinstance(physics.sensor, Saturation | None):
+            return f"takes no sensor but Saturation, got {_kind(physics.sensor)}"
         if not physics.likelihood.has_prox:
             return f"takes a likelihood with a proximal map, got {physics.likelihood.name}"
         return None
@@ -225,8 +228,7 @@ class MAP(Reconstructor):
         bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
         prox = closed_prox(physics, y, x.ndim - progress.image_dims)
         if prox is None:
-            by_noise = conjugate(lambda z, step: physics.likelihood.prox(z, y, step))
-            terms.append(DualTerm(physics.operator, by_noise))
+            terms.append(DualTerm(physics.operator, conjugate(data_prox(physics, y))))
         elif self.bounds is not None:
             terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded)))
         return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)
