@@ -18,6 +18,9 @@ from operators.scalars import Scalar, is_complex
 
 __all__ = ["Toeplitz"]
 
+# The phase of frequencies and its conjugate, if it is not one, and the spectrum there.
+_Parity = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor]
+
 
 class Toeplitz(LinearOperator):
     r"""``y[i] = sum_j kernel[i - j + n - 1] x[j]``: a convolution whose input and output are the same n positions.
@@ -71,8 +74,7 @@ class Toeplitz(LinearOperator):
         self.hermitian = bool(hermitian)
         # A convolution with a period of twice the size or more.
         self.half_grid = tuple(fast_length(n) for n in shape)
-        self._cache: KernelCache[torch.Tensor] = KernelCache()
-        self._parity_cache: KernelCache[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = KernelCache()
+        self._parity_cache: KernelCache[list[_Parity]] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self._filtered(x, adjoint=False)
@@ -85,38 +87,53 @@ class Toeplitz(LinearOperator):
             return self._by_parities(x.to(torch.promote_types(x.dtype, torch.complex64)), adjoint)
         if x.is_complex():
             return on_real_and_imaginary(functools.partial(self._filtered, adjoint=adjoint), x)
-        spectrum = self._cache.get(self.kernel, torch.promote_types(x.dtype, torch.float32), self._spectrum)
-        dims, grid = tuple(range(-len(self.in_shape), 0)), [2 * m for m in self.half_grid]
-        z = scaled_in_place(fft(x, dims, half=True, size=grid), spectrum.conj() if adjoint else spectrum)
-        return _cropped(inverse_fft(z, dims, half=True, size=grid), self.in_shape).to(x.dtype)
+        (*_, n), (*_, half) = self.in_shape, self.half_grid
+        z = self._by_parities(fft(x, (-1,), half=True, size=(2 * half,)), adjoint)
+        return inverse_fft(z, (-1,), half=True, size=(2 * half,))[..., :n].to(x.dtype)
 
     def _by_parities(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         """The sum over even and odd frequencies along each dimension, each a transform of half the grid.
 
         Half of the period is zeros before the convolution, and half is cropped after it: transforms of single size, of
-        the image times a phase for the odd frequencies, do without either.
+        the image times a phase for the odd frequencies, do without either. With a real kernel it takes the image
+        already transformed along the last dimension, by a real transform of the whole period, and the result is so too.
         """
-        dims, half = tuple(range(-len(self.in_shape), 0)), self.half_grid
+        dims, shape = self._parity_dims, (*self.in_shape[:-1], x.shape[-1])
+        if not dims:
+            ((_, spectrum),) = self._parities_for(x)
+            return scaled_in_place(x, spectrum.conj() if adjoint else spectrum)
+        half = [self.half_grid[dim] for dim in dims]
         total: torch.Tensor | None = None
-        for phase, back, spectrum in self._parity_cache.get(self.kernel, x.dtype, self._parities):
-            z = fft(x * phase, dims, size=half)
+        for phases, spectrum in self._parities_for(x):
+            z = fft(x * phases[0] if phases else x, dims, size=half)
             z = inverse_fft(scaled_in_place(z, spectrum.conj() if adjoint else spectrum), dims)
-            z = scaled_in_place(_cropped(z, self.in_shape), back)
+            z = scaled_in_place(_cropped(z, shape), phases[1]) if phases else _cropped(z, shape)
             total = z if total is None else total.add_(z)
         assert total is not None
         return total
 
-    def _parities(self, kernel: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """For even and odd frequencies along each dimension: the phase, its conjugate, and the spectrum there."""
-        spectrum = self._spectrum(kernel) / 2 ** len(self.in_shape)
-        result = []
-        for parity in itertools.product((0, 1), repeat=len(self.in_shape)):
-            phase = torch.ones((), dtype=kernel.dtype, device=kernel.device)
-            for odd, n, m in zip(parity, self.in_shape, self.half_grid, strict=True):
-                turns = odd * torch.arange(n, dtype=torch.float64, device=kernel.device) / m
-                phase = phase[..., None] * torch.exp(-1j * torch.pi * turns).to(kernel.dtype)
-            part = spectrum[tuple(slice(p, None, 2) for p in parity)].contiguous()
-            result.append((phase, torch.conj_physical(phase), part))
+    @property
+    def _parity_dims(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.in_shape), 0 if self.kernel.is_complex() else -1))
+
+    def _parities_for(self, x: torch.Tensor) -> list[_Parity]:
+        dtype = x.dtype if self.kernel.is_complex() else x.real.dtype
+        return self._parity_cache.get(self.kernel, dtype, self._parities)
+
+    def _parities(self, kernel: torch.Tensor) -> list[_Parity]:
+        """For even and odd frequencies along each dimension."""
+        dims = self._parity_dims
+        spectrum = self._spectrum(kernel) / 2 ** len(dims)
+        result: list[_Parity] = []
+        for parity in itertools.product((0, 1), repeat=len(dims)):
+            phase = torch.ones((), dtype=torch.promote_types(kernel.dtype, torch.complex64), device=kernel.device)
+            for odd, dim in zip(parity, dims, strict=True):
+                turns = odd * torch.arange(self.in_shape[dim], dtype=torch.float64, device=kernel.device)
+                wave = torch.exp(-1j * torch.pi / self.half_grid[dim] * turns)
+                phase = phase[..., None] * wave.to(phase.dtype)
+            phase = phase if kernel.is_complex() else phase[..., None]
+            phases = (phase, torch.conj_physical(phase)) if any(parity) else None
+            result.append((phases, spectrum[tuple(slice(p, None, 2) for p in parity)].contiguous()))
         return result
 
     def _spectrum(self, kernel: torch.Tensor) -> torch.Tensor:
