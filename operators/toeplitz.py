@@ -21,6 +21,9 @@ from operators.unrecorded import block_length, unrecorded
 
 __all__ = ["Toeplitz"]
 
+# The phase of frequencies and its conjugate, if it is not one, and the spectrum there.
+_Parity = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor]
+
 
 class Toeplitz(LinearOperator):
     r"""``y[i] = sum_j kernel[i - j + n - 1] x[j]``: a convolution whose input and output are the same n positions.
@@ -74,7 +77,6 @@ class Toeplitz(LinearOperator):
         self.hermitian = bool(hermitian)
         # A convolution with a period of twice the size or more.
         self.half_grid = tuple(fast_length(n) for n in shape)
-        self._cache: KernelCache[torch.Tensor] = KernelCache()
         self._parity_cache: KernelCache[list[Parity]] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
@@ -85,15 +87,13 @@ class Toeplitz(LinearOperator):
 
     def _filtered(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         if self.kernel.is_complex():
-            x = x.to(torch.promote_types(x.dtype, torch.complex64))
-            there, back = (functools.partial(self._in_blocks, adjoint=a) for a in (adjoint, not adjoint))
-            return unrecorded(there, there if self.hermitian else back, x, self.kernel)
-        if x.is_complex():
+            x, apply = x.to(torch.promote_types(x.dtype, torch.complex64)), self._in_blocks
+        elif x.is_complex():
             return on_real_and_imaginary(functools.partial(self._filtered, adjoint=adjoint), x)
-        spectrum = self._cache.get(self.kernel, torch.promote_types(x.dtype, torch.float32), self._spectrum)
-        dims, grid = tuple(range(-len(self.in_shape), 0)), [2 * m for m in self.half_grid]
-        z = scaled_in_place(fft(x, dims, half=True, size=grid), spectrum.conj() if adjoint else spectrum)
-        return _cropped(inverse_fft(z, dims, half=True, size=grid), self.in_shape, dims).to(x.dtype)
+        else:
+            apply = self._by_real_transform
+        there, back = (functools.partial(apply, adjoint=a) for a in (adjoint, not adjoint))
+        return unrecorded(there, there if self.hermitian else back, x, self.kernel)
 
     def _in_blocks(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         parities = self._parity_cache.get(self.kernel, x.dtype, self._parities)
@@ -108,12 +108,22 @@ class Toeplitz(LinearOperator):
             result.copy_(_by_parities(block.squeeze(0), parities, adjoint))
         return y
 
+    def _by_real_transform(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
+        """For real kernels and images: a real transform of the whole period along the last dimension."""
+        parities = self._parity_cache.get(self.kernel, torch.promote_types(x.dtype, torch.float32), self._parities)
+        (*_, n), (*_, half) = self.in_shape, self.half_grid
+        z = _by_parities(fft(x, (-1,), half=True, size=(2 * half,)), parities, adjoint)
+        return inverse_fft(z, (-1,), half=True, size=(2 * half,), norm="forward")[..., :n].to(x.dtype)
+
     def _parities(self, kernel: torch.Tensor) -> list[Parity]:
-        """For even and odd frequencies along the first dimension, and inside of each along the others."""
+        """For even and odd frequencies along the first dimension, and inside of each along the others.
+
+        Those of a real kernel begin after the transform along the last dimension, which they leave as it is.
+        """
         spectrum = self._spectrum(kernel) / math.prod([2 * m for m in self.half_grid])
-        first, *others = range(-len(self.in_shape), 0)
-        groups = [(first,), tuple(others)] if others else [(first,)]
-        return _split(spectrum, groups, self.in_shape, kernel.dtype)
+        dims = tuple(range(-len(self.in_shape), 0 if kernel.is_complex() else -1))
+        groups = [group for group in (dims[:1], dims[1:]) if group] or [()]
+        return _split(spectrum, groups, self.in_shape, torch.promote_types(kernel.dtype, torch.complex64))
 
     def _spectrum(self, kernel: torch.Tensor) -> torch.Tensor:
         shifts = [1 - n for n in self.in_shape]
@@ -154,7 +164,7 @@ class Parity(NamedTuple):
     Attributes
     ----------
     dims, half, shape : tuple of int
-        Those dimensions, counted from the last; the sizes of the transform and of the image along them.
+        Those dimensions, counted from the last, perhaps none; the sizes of the transform and of the image along them.
     phase, back : torch.Tensor, or None if all are even
         What takes the image to the odd frequencies, and its conjugate.
     inside : torch.Tensor or list of Parity
@@ -197,12 +207,13 @@ def _by_parities(x: torch.Tensor, parities: Sequence[Parity], adjoint: bool) -> 
     """
     total: torch.Tensor | None = None
     for dims, half, shape, phase, back, inside in parities:
-        z = fft(x if phase is None else x * phase, dims, size=half)
+        z = x if phase is None else x * phase
+        z = fft(z, dims, size=half) if dims else z
         if isinstance(inside, torch.Tensor):
             z = scaled_in_place(z, inside.conj() if adjoint else inside)
         else:
             z = _by_parities(z, inside, adjoint)
-        z = _cropped(inverse_fft(z, dims, norm="forward"), shape, dims)
+        z = _cropped(inverse_fft(z, dims, norm="forward"), shape, dims) if dims else z
         total = z if total is None or back is None else added_in_place(total, z, back)
     assert total is not None
     return total

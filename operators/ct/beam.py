@@ -24,6 +24,8 @@ __all__ = ["Beam", "PlanarBeam", "Poses"]
 
 Number = float | torch.Tensor
 
+_MOST_DETECTORS = 1_000_000  # by default; a thousand times what images have: units are mixed up
+
 
 class Poses(NamedTuple):
     """Where source and detector are in each view, in the user's unit of length: x to the right, y up, z in a volume.
@@ -295,6 +297,8 @@ class PlanarBeam(Beam):
             If the shape of `y` is wrong or the window unknown.
         """
         self._check(y, self.out_shape, "a sinogram")
+        if y.is_meta:  # nor are the angles there, which decide on the weights
+            return y.new_empty((*y.shape[: -len(self.out_shape)], *self.in_shape))
         return self._real(lambda sinograms: self._filtered_backprojection(sinograms, window), y, 2)
 
     @abc.abstractmethod
@@ -327,6 +331,17 @@ def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> 
         each = f", or one for each of {dims} dimensions" if dims > 1 else ""
         raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
     return tuple(entries * dims if len(entries) == 1 else entries)
+
+
+def covering(size: float, spacing: float, owner: str) -> int:
+    """Return how many detectors cover a size, if the geometry is meant to need so many."""
+    count = math.ceil(size / spacing)
+    if count > _MOST_DETECTORS:
+        raise ValueError(
+            f"{owner}: it would take {count:.3g} detectors to cover the image; are detector_spacing, detector_offset "
+            "and center in the unit of pixel_size? If so, detectors takes their number"
+        )
+    return count
 
 
 def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float = 2) -> torch.Tensor:

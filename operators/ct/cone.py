@@ -145,7 +145,8 @@ class ConeBeam(VolumeBeam):
         return cone_backprojection(self, y, window)
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return LinearOperator._direct_inverse(self, y) if self._is_helical() else super()._direct_inverse(y)
+        is_circular = y.is_meta or not self._is_helical()
+        return super()._direct_inverse(y) if is_circular else LinearOperator._direct_inverse(self, y)
 
     def _is_helical(self) -> bool:
         return bool(self.pitch.detach().any())

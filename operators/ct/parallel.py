@@ -9,7 +9,17 @@ import torch
 
 from operators.checks import Shape, check_choice
 from operators.core import LinearOperator
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, as_real, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import (
+    Number,
+    PlanarBeam,
+    Poses,
+    as_angles,
+    as_real,
+    covering,
+    sizes,
+    spatial_shape,
+    unit_vectors,
+)
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import parallel_backprojection
 from operators.ct.fourier_slice import FourierSlices
@@ -105,7 +115,8 @@ class ParallelBeam(PlanarBeam):
             beside = _farthest(
                 as_real(center, self.name, "center"), as_real(detector_offset, self.name, "detector_offset")
             )
-            detectors = math.ceil((math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) + 2 * beside) / spacing)
+            size = math.hypot(shape[0] * pixel[0], shape[1] * pixel[1]) + 2 * beside
+            detectors = covering(size, spacing, self.name)
         super().__init__(shape, len(angles), detectors, pixel)
         self._set_geometry(
             angles=angles, detector_spacing=detector_spacing, detector_offset=detector_offset, center=center

@@ -84,7 +84,7 @@ class ParallelBeam3D(VolumeBeam):
         spacing = signed_spacing(detector_spacing, self.name)
         shape, pixel = spatial_shape(in_shape, 3, self.name), sizes(pixel_size, 3, self.name, "pixel_size")
         if detectors is None:
-            detectors = default_detectors(shape, pixel, spacing)
+            detectors = default_detectors(shape, pixel, spacing, self.name)
         super().__init__(shape, len(angles), detectors, pixel)
         self._set_geometry(
             angles=angles,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, as_shape
-from operators.ct.beam import Beam, Number, as_real, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Beam, Number, as_real, covering, sizes, spatial_shape, unit_vectors
 from operators.ct.project3d import backproject_volume, project_volume, volume_rays
 from operators.linear_pair import Fixed
 
@@ -74,6 +74,8 @@ class VolumeBeam(Beam):
             If the shape of `y` is wrong, the window unknown, or the scan helical.
         """
         self._check(y, self.out_shape, "a measurement")
+        if y.is_meta:  # nor are the angles there, which decide on the weights
+            return y.new_empty((*y.shape[: -len(self.out_shape)], *self.in_shape))
         return self._real(lambda data: self._filtered_backprojection(data, window), y, 3)
 
     @abc.abstractmethod
@@ -140,8 +142,10 @@ def detector_places(views: torch.Tensor, detectors: Sequence[int], outline: bool
     return grid.flatten(2)
 
 
-def default_detectors(shape: Sequence[int], pixel_size: Sequence[float], spacing: torch.Tensor) -> tuple[int, int]:
+def default_detectors(
+    shape: Sequence[int], pixel_size: Sequence[float], spacing: torch.Tensor, owner: str
+) -> tuple[int, int]:
     """The (rows, columns) that parallel rays need to cover a volume."""
     row, column = spacing.detach().abs().tolist()
     depth, height, width = (n * size for n, size in zip(shape, pixel_size, strict=True))
-    return math.ceil(depth / row), math.ceil(math.hypot(height, width) / column)
+    return covering(depth, row, owner), covering(math.hypot(height, width), column, owner)

@@ -10,7 +10,7 @@ import numba
 __all__ = ["compiled"]
 
 
-def compiled(fastmath: tuple[str, ...] = ()) -> Callable[[Callable], Any]:
+def compiled(fastmath: tuple[str, ...] = (), inner: bool = False) -> Callable[[Callable], Any]:
     """Compile a function when it is first called, without Python's lock, and keep the result on disk for later runs.
 
     numba keeps it in the directory ``NUMBA_CACHE_DIR`` if that is set, else beside the source file, else in the user's
@@ -21,10 +21,14 @@ def compiled(fastmath: tuple[str, ...] = ()) -> Callable[[Callable], Any]:
     ----------
     fastmath : tuple of str
         What the compiler may do with floating-point numbers beyond the standard; LLVM's flags.
+    inner : bool
+        Whether only other kernels call it, with which it is kept.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": set(fastmath) or False}
 
     def decorator(function: Callable) -> Any:
+        if inner:
+            return numba.njit(**options)(function)
         try:
             return numba.njit(cache=True, **options)(function)
         except RuntimeError as error:

@@ -56,10 +56,10 @@ BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
 _FAR = 1e7  # beyond any image, and exact in 32 bits
 
-_compiled = compiled()
+_compiled, _inner = compiled(), compiled(inner=True)
 
 
-@_compiled
+@_inner
 def _trace(view, along, depth, ties, spacing, rays):  # type: ignore[no-untyped-def]
     """The rays of a view: each one's bordered column at row zero, its slope, and its path's length per row."""
     for d in range(0, along.size, RAYS):
@@ -77,7 +77,7 @@ def _trace(view, along, depth, ties, spacing, rays):  # type: ignore[no-untyped-
         store(rays.length, d, root(slope * spacing[1] * (slope * spacing[1]) + spacing[0] ** 2))
 
 
-@_compiled
+@_inner
 def _enter_block(rays, top, rows, width, detectors):  # type: ignore[no-untyped-def]
     """Where each ray is at row `top`: its bordered column, as an integer and a fraction.
 
@@ -97,7 +97,7 @@ def _enter_block(rays, top, rows, width, detectors):  # type: ignore[no-untyped-
     return first, stop
 
 
-@_compiled
+@_inner
 def find_neighbours(start, fraction, slope, row, last):  # type: ignore[no-untyped-def]
     """The bordered index, at most `last`, of the pixel left of each ray at a row, and the weight of the right one."""
     p = fused(slope, row, fraction)
@@ -105,7 +105,7 @@ def find_neighbours(start, fraction, slope, row, last):  # type: ignore[no-untyp
     return whole(minimum(maximum(start + left, 0.0), last)), p - left
 
 
-@_compiled
+@_inner
 def cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
     """Find the neighbours of rays on a row of pixels; also of those that fill up the last vector."""
     last = fraction.dtype.type(width + BORDER)
@@ -115,7 +115,7 @@ def cross_row(row, count, width, start, fraction, slope, index, weight):  # type
         store(weight, d, right_weight)
 
 
-@_compiled
+@_inner
 def _sum_rays(block, start, fraction, slope, numbers):  # type: ignore[no-untyped-def]
     """The sums along `RAYS` rays in a block of rows: one vector each."""
     last, total = numbers.dtype.type(block.shape[1] - BORDER), start * 0.0
@@ -146,7 +146,7 @@ class _Rays(NamedTuple):
     weight: np.ndarray
 
 
-@_compiled
+@_inner
 def _scratch(detectors, like):  # type: ignore[no-untyped-def]
     detectors += RAYS  # so that the last of a range may be taken together with what is beyond it
     exact, real = np.empty((2, detectors)), np.zeros((5, detectors), like.dtype)

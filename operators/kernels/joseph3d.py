@@ -43,24 +43,24 @@ __all__ = ["BLOCK", "backproject_volume", "project_volume", "view_gradient"]
 BLOCK = 16  # slabs for which a ray's position is computed in double precision once; at most that of two dimensions
 _FAR = 1e7  # beyond any volume, and exact in 32 bits
 
-_compiled = compiled()
+_compiled, _inner = compiled(), compiled(inner=True)
 
 
-@_compiled
+@_inner
 def _direction(view, column, row, axis):  # type: ignore[no-untyped-def]
     """The coordinate of a detector along an axis, and that of its ray's direction."""
     place = (view[4 + axis] + column * view[7 + axis]) + row * view[10 + axis]
     return place, view[axis] - view[3] * place
 
 
-@_compiled
+@_inner
 def _is_driven(d, a, b, ties_a, ties_b):  # type: ignore[no-untyped-def]
     """Whether a direction is driven along its first axis: ties with the others count if they say so."""
     d, a, b = abs(d), abs(a), abs(b)
     return d > 0 and (d > a or (ties_a and d == a)) and (d > b or (ties_b and d == b))
 
 
-@_compiled
+@_inner
 def _split(position, n, start, fraction):  # type: ignore[no-untyped-def]
     """Keep a position as a bordered index and a fraction."""
     position = min(max(position, -_FAR), _FAR)
@@ -69,7 +69,7 @@ def _split(position, n, start, fraction):  # type: ignore[no-untyped-def]
     fraction[n] = position - whole
 
 
-@_compiled
+@_inner
 def _enter_sheet(view, c, ties, top, shape, spacing, columns, rays):  # type: ignore[no-untyped-def]
     """As `_enter_bundle` where the rows of the detector run along the last axis.
 
@@ -104,7 +104,7 @@ def _enter_sheet(view, c, ties, top, shape, spacing, columns, rays):  # type: ig
     return first, stop, position_a, slope_a
 
 
-@_compiled
+@_inner
 def _is_row_met(view, column, r, count, d, a, ties, slabs, shape, rays):  # type: ignore[no-untyped-def]
     _, b = _direction(view, column, r - (count - 1) / 2, 2)
     _, _, _, start, fraction, slope, _ = rays
@@ -114,7 +114,7 @@ def _is_row_met(view, column, r, count, d, a, ties, slabs, shape, rays):  # type
     return _is_driven(d, a, b, ties[0], ties[1]) and max(begin, end) > -2 and min(begin, end) < shape[2] + 1
 
 
-@_compiled
+@_inner
 def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: ignore[no-untyped-def]
     """For the rays of a column of the detector: where each is at the slab `top`, its slopes, its path per slab.
 
@@ -147,7 +147,7 @@ def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: i
     return first, stop
 
 
-@_compiled
+@_inner
 def _scratch(count, like):  # type: ignore[no-untyped-def]
     """What is computed for the `count` rays of a bundle, and the indices and weights of a crossing of two axes."""
     count += RAYS  # so that the last may be taken together with what is beyond it
@@ -156,19 +156,19 @@ def _scratch(count, like):  # type: ignore[no-untyped-def]
     return rays, (whole[0], real[7], whole[1], real[8])
 
 
-@_compiled
+@_inner
 def _reach(index, count, lanes, entries):  # type: ignore[no-untyped-def]
     """The part of a line that rays may touch; their order along it is that of the rows of the detector, to rounding."""
     low, high = min(index[0], index[count - 1]) - 1, max(index[0], index[count - 1]) + 3
     return max(low * lanes, 0), min(high * lanes, entries)
 
 
-@_compiled
+@_inner
 def _is_sheet(view):  # type: ignore[no-untyped-def]
     return view[10] == 0 and view[11] == 0
 
 
-@_compiled
+@_inner
 def _gather_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, line, sums):  # type: ignore[no-untyped-def]
     """Add to the sums of the rays of a sheet what they meet in a block of slabs."""
     count, lanes = start.size, volume.shape[2] // bordered
@@ -183,7 +183,7 @@ def _gather_sheet(volume, top, place, slope, bordered, start, fraction, slope_b,
             gather_line(sums, line, index, weight, count)
 
 
-@_compiled
+@_inner
 def _scatter_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, lines, values):  # type: ignore[no-untyped-def]
     """Add the values of the rays of a sheet to a block of slabs: the transpose of `_gather_sheet`."""
     count, lanes = start.size, volume.shape[2] // bordered
@@ -199,7 +199,7 @@ def _scatter_sheet(volume, top, place, slope, bordered, start, fraction, slope_b
             spread(lines, low, high, here[low:high], there[low:high], lines.dtype.type(position - whole))
 
 
-@_compiled
+@_inner
 def _gather_bundle(volume, top, bordered, rays, crossing, sums):  # type: ignore[no-untyped-def]
     """Add to the sums of the rays of a bundle what they meet in a block of slabs."""
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
@@ -212,7 +212,7 @@ def _gather_bundle(volume, top, bordered, rays, crossing, sums):  # type: ignore
         gather_plane(sums, volume[top + k], index_a, weight_a, index_b, weight_b, count)
 
 
-@_compiled
+@_inner
 def _scatter_bundle(volume, top, bordered, rays, crossing, values):  # type: ignore[no-untyped-def]
     """Add the values of the rays of a bundle to a block of slabs: the transpose of `_gather_bundle`."""
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
@@ -225,7 +225,7 @@ def _scatter_bundle(volume, top, bordered, rays, crossing, values):  # type: ign
         scatter_plane(volume[top + k], values, index_a, weight_a, index_b, weight_b, count)
 
 
-@_compiled
+@_inner
 def _between(rays, a, b):  # type: ignore[no-untyped-def]
     """Some of the rays of a bundle."""
     return rays[0][a:b], rays[1][a:b], rays[2][a:b], rays[3][a:b], rays[4][a:b], rays[5][a:b], rays[6][a:b]
@@ -338,7 +338,7 @@ def view_gradient(volume, cotangent, gradient, views, chosen, ties, spacing, fir
                 _chain(views[v], place, ties, spacing, sums[r], cotangent[v, r, c], gradient[v])
 
 
-@_compiled
+@_inner
 def _sum_slopes(volume, top, rays, crossing, sums):  # type: ignore[no-untyped-def]
     """Add for each ray the sums of what it meets, and of its derivatives across the second and the third axis.
 
@@ -365,7 +365,7 @@ def _sum_slopes(volume, top, rays, crossing, sums):  # type: ignore[no-untyped-d
             sums[r, 4] += across_b * (top + k)
 
 
-@_compiled
+@_inner
 def _chain(view, place, ties, spacing, sums, cotangent, gradient):  # type: ignore[no-untyped-def]
     """Add a ray's gradient in the numbers of its view: the measurement is its length per slab times its sum."""
     place_d, d = _direction(view, place[0], place[1], 0)

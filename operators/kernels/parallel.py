@@ -30,7 +30,7 @@ from operators.kernels.simd import (
 
 __all__ = ["backproject_parallel"]
 
-_compiled = compiled()
+_compiled, _inner = compiled(), compiled(inner=True)
 
 
 @_compiled
@@ -57,7 +57,7 @@ def backproject_parallel(views, image, places, weights, first_row, stop_row):  #
                 store(image[row], column, _sum_views(views, weights, start, fraction, pixels))
 
 
-@_compiled
+@_inner
 def _enter_tile(places, row, column, start, fraction):  # type: ignore[no-untyped-def]
     """The bordered detector, as an integer and a fraction, at which each view sees a pixel."""
     for v in range(0, places.shape[1], RAYS):
@@ -67,7 +67,7 @@ def _enter_tile(places, row, column, start, fraction):  # type: ignore[no-untype
         store(fraction, v, seen - left)
 
 
-@_compiled
+@_inner
 def _sum_views(views, weights, start, fraction, pixels):  # type: ignore[no-untyped-def]
     """What all views give to pixels next to each other, counted from the first of the tile."""
     last, total = views.dtype.type(views.shape[1] - BORDER), pixels * 0.0

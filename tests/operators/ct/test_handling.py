@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import operators.kernels.vector
-from operators import FanBeam, ParallelBeam
+from operators import FanBeam, ParallelBeam, ParallelBeam3D
 from tests.operators.ct.geometries import full_turn, gaussian, quietly
 
 ANGLES = full_turn(6)
@@ -91,6 +91,24 @@ def test_an_image_behind_the_source_raises():
     with pytest.raises(ValueError, match="in 1 of 1 views the lines of some rays meet the image behind the source"):
         quietly(fan, **geometry, detector_spacing=4.0)
     quietly(fan, **geometry, detector_spacing=0.1)  # no line of these reaches it
+
+
+@pytest.mark.parametrize("changed", [{"detector_spacing": 1e-6}, {"detector_offset": 1e6}, {"center": (0.0, 1e7)}])
+def test_mixed_up_units_raise_where_the_detectors_are_counted(changed):
+    with pytest.raises(
+        ValueError, match=r"^ParallelBeam: it would take .* detectors to cover the image; are .* in the unit"
+    ):
+        parallel(**changed)
+    with pytest.raises(ValueError, match=r"^ParallelBeam3D: it would take 1.41e\+06 detectors"):
+        ParallelBeam3D((4, 4, 4), ANGLES, detector_spacing=4e-6)
+
+
+@pytest.mark.parametrize("make", [parallel, fan])
+def test_shapes_of_all_directions_on_the_meta_device(make):
+    A = make().to("meta")
+    y = torch.empty(3, *A.out_shape, device="meta")
+    assert A(A.adjoint(y)).shape == y.shape
+    assert A.direct_inverse(y).shape == (3, *A.in_shape)
 
 
 def test_other_wrong_options_raise():
