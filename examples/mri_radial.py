@@ -2,9 +2,9 @@
 Radial MRI: gridding, CG-SENSE and total variation
 ==================================================
 
-Spokes through the centre of k-space, at golden angles, sample its centre densely and its rim sparsely. Gridding makes up
-for that by weights, the others by solving for the image. Here there are a fifth of the spokes that fill k-space. Run it
-by ``python examples/mri_radial.py --out radial.png``; it needs the extras "mri" and "plot".
+Spokes through the centre of k-space, at golden angles, sample its centre densely and its rim sparsely. Gridding makes
+up for that by weights, the others by solving for the image. Here there are a fifth of the spokes that fill k-space. Run
+it by ``python examples/mri_radial.py --out radial.png``; it needs the extras "mri" and "plot".
 """
 
 import argparse
