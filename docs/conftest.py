@@ -3,6 +3,10 @@
 import pytest
 import torch
 
+from tests import peers
+
+peers.declare_torchvision()  # for the examples that import deepinv
+
 collect_ignore = ["conf.py", "run_examples.py", "draw_ct_geometry.py", "_build", "gallery"]
 
 

@@ -10,6 +10,7 @@ from invnet.reconstruct import (
     DiffPIR,
     DirectInverse,
     Info,
+    LatentMAP,
     LearnedPrimalDual,
     PlugAndPlay,
     PosteriorInfo,
@@ -18,7 +19,7 @@ from invnet.reconstruct import (
     SplitGibbs,
     Unrolled,
 )
-from invnet.train import TrainOptions, TrainResult, train
+from invnet.train import TrainOptions, TrainResult, load_trained, train
 
 __all__ = [
     "DPS",
@@ -28,6 +29,7 @@ __all__ = [
     "DiffPIR",
     "DirectInverse",
     "Info",
+    "LatentMAP",
     "LearnedPrimalDual",
     "Physics",
     "PlugAndPlay",
@@ -40,6 +42,7 @@ __all__ = [
     "Unrolled",
     "data",
     "interop",
+    "load_trained",
     "losses",
     "metrics",
     "nets",

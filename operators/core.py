@@ -337,7 +337,8 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _check(self, x: torch.Tensor, shape: tuple[int, ...], what: str) -> None:
         if not isinstance(x, torch.Tensor):
-            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}")
+            hint = "; torch.from_dlpack makes a tensor of it" if hasattr(x, "__dlpack__") else ""
+            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}{hint}")
         size = x.shape
         if size[len(size) - len(shape) :] != shape:
             takes = ", ".join(["...", *map(str, shape)])

@@ -43,9 +43,10 @@ class NormCache:
 
 
 def _is_made_of_tensors(operator: torch.nn.Module) -> bool:
-    """Whether only its tensors may change: all parts are of this package, and none calls a function of a user's."""
+    """Whether only its tensors may change: all parts are of this package, and none calls what is a user's own."""
     return all(
-        type(part).__module__.partition(".")[0] == __name__.partition(".")[0] and "function" not in vars(part)
+        type(part).__module__.partition(".")[0] == __name__.partition(".")[0]
+        and not {"function", "foreign"} & vars(part).keys()
         for part in operator.modules()
     )
 

@@ -12,7 +12,7 @@ def is_plain(*tensors: torch.Tensor) -> bool:
     """Whether nothing differentiates, transforms, traces or intercepts what is computed from the tensors.
 
     Then compiled code may take their memory as it is, past torch's dispatcher, which costs as much as a small image's
-    convolution. Lazily conjugated or negated tensors are left to the dispatcher, too.
+    convolution. Lazily conjugated or negated tensors, and those without memory, are left to the dispatcher, too.
     """
     if _is_transformed() or forward_ad._current_level >= 0 or _interceptors() > 0 or _trace() is not None:
         return False
@@ -21,7 +21,7 @@ def is_plain(*tensors: torch.Tensor) -> bool:
         kind = type(t)
         if not (kind is torch.Tensor or kind is torch.nn.Parameter) or (grad and t.requires_grad):
             return False
-        if t.is_neg() or t.is_conj():
+        if t.is_neg() or t.is_conj() or t.is_meta:
             return False
     return True
 

@@ -6,5 +6,6 @@ from invnet.optimize.dual_prox import dual_prox
 from invnet.optimize.fista import fista
 from invnet.optimize.primal_dual import DualTerm, primal_dual
 from invnet.optimize.progress import Progress
+from invnet.optimize.tv_prox import tv_prox
 
-__all__ = ["DualTerm", "Progress", "admm", "descend", "dual_prox", "fista", "primal_dual"]
+__all__ = ["DualTerm", "Progress", "admm", "descend", "dual_prox", "fista", "primal_dual", "tv_prox"]

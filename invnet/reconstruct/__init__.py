@@ -5,6 +5,7 @@ from invnet.reconstruct.deep_image_prior import DeepImagePrior
 from invnet.reconstruct.diffpir import DiffPIR
 from invnet.reconstruct.direct import DirectInverse
 from invnet.reconstruct.dps import DPS
+from invnet.reconstruct.latent import LatentMAP
 from invnet.reconstruct.learned_primal_dual import LearnedPrimalDual
 from invnet.reconstruct.map import MAP
 from invnet.reconstruct.plug_and_play import PlugAndPlay
@@ -22,6 +23,7 @@ __all__ = [
     "DiffPIR",
     "DirectInverse",
     "Info",
+    "LatentMAP",
     "LearnedPrimalDual",
     "PlugAndPlay",
     "PostProcess",

@@ -177,10 +177,10 @@ class Reconstructor(torch.nn.Module, abc.ABC):
 
     def _check_result(self, image: torch.Tensor, y: torch.Tensor, physics: Physics) -> None:
         batch = y.shape[: y.ndim - len(physics.operator.out_shape)]
-        if image.shape != (*batch, *physics.operator.in_shape):
+        if not isinstance(image, torch.Tensor) or image.shape != (*batch, *physics.operator.in_shape):
+            got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(
-                f"{self.name}: must give an image of shape {(*batch, *physics.operator.in_shape)}, "
-                f"but gave {tuple(image.shape)}"
+                f"{self.name}: must give an image of shape {(*batch, *physics.operator.in_shape)}, but gave {got}"
             )
         bad = image.numel() - int(torch.isfinite(image.detach()).sum())
         if bad:

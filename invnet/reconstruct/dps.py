@@ -119,4 +119,6 @@ class DPS(PosteriorSampler):
                 )
             misfit = norm(y - physics.clean(clean), batch).sum()
             (slope,) = torch.autograd.grad(misfit, x, allow_unused=True, materialize_grads=True)
+        if not bool(torch.isfinite(slope).all()):
+            raise FloatingPointError(f"DPS: the gradient of the denoiser is NaN or infinite at the level {sigma:.3g}")
         return clean.detach(), slope

@@ -10,12 +10,22 @@ from typing import cast
 import torch
 
 from invnet.checks import check_number
-from invnet.optimize import DualTerm, Progress, admm, descend, dual_prox, fista, primal_dual
+from invnet.optimize import DualTerm, Progress, admm, descend, fista, primal_dual
+from invnet.optimize.progress import dot, norm
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior, SmoothPrior
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.data_step import data_prox
-from invnet.reconstruct.likelihood import closed_prox, conjugate, lipschitz_constant, total, value_and_gradient
+from invnet.reconstruct.likelihood import (
+    closed_prox,
+    conjugate,
+    lipschitz_constant,
+    noise_prox,
+    total,
+    value_and_gradient,
+    variance_of,
+)
+from invnet.sensor import Saturation
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -25,6 +35,7 @@ __all__ = ["MAP"]
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _SOLVERS = ("auto", "primal-dual", "fista", "gradient", "admm")
+_PROXIMAL_ITERATIONS = 200  # of the proximal map that is the solution, between two looks at it
 _INNER_ITERATIONS = 50  # of a prior's proximal map at most, within an outer one
 
 
@@ -46,20 +57,24 @@ class MAP(Reconstructor):
     solver : {"auto", "primal-dual", "fista", "gradient", "admm"}
         - "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods
           by their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else
-          by that of the noise.
+          by that of the noise, also behind `invnet.sensor.Saturation`.
         - "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its proximal map.
         - "gradient", accelerated descent with backtracking [3]_, takes both by their gradients: for the learned priors
           (`invnet.priors.SmoothPrior`), convex or not.
         - "admm" [4]_ takes both by their proximal maps; that of the likelihood is the operator's `solve_normal` for
           Gaussian noise.
 
-        "auto" is "gradient" for a smooth prior, "primal-dual" for the others where that fits, as its iterations are
-        cheaper, and "fista" elsewhere; and "admm" in place of both for likelihoods without a useful gradient.
+        "auto" is "gradient" for a smooth prior, "primal-dual" for the others where that fits, and "fista" elsewhere
+        and behind a sensor, if the likelihood has a useful gradient;
+        "admm" in place of both for likelihoods without a useful gradient. For total variation of images on the CPU,
+        whose proximal map is a compiled loop, it is "fista" where that fits, and for denoising Gaussian noise that map
+        itself.
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
         A sample is done when its residual is at most this: the relative length of an iteration's step, as the
-        algorithms of `invnet.optimize` define it.
+        algorithms of `invnet.optimize` define it; where the proximal map is the solution, the duality gap relative to
+        the objective.
     max_iter : int
         Iterations at most. A sample that is not done by then gives a `ConvergenceWarning`, unless `return_info` tells.
     progress : bool
@@ -149,10 +164,11 @@ class MAP(Reconstructor):
         return total(likelihood, batch) + self.strength * total(penalty, batch)
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
-        solve = self._chosen_solver(physics)
+        self._check_solver(physics)
         with torch.no_grad():
             start = physics.direct_inverse(y)
             self._check_image(start, physics)
+            solve = self._chosen_solver(start, y, physics)
             progress = Progress(
                 image_dims=max(len(physics.operator.in_shape), self.prior.dims),
                 objective=lambda x: self.objective(self._bounded(x), y, physics),
@@ -165,21 +181,38 @@ class MAP(Reconstructor):
 
     # ---------------------------------------------------------------- which solver
 
-    def _chosen_solver(self, physics: Physics) -> Callable[..., torch.Tensor]:
-        name = self._automatic(physics) if self.solver == "auto" else self.solver
-        hindrance = self._hindrance(name, physics)
+    def _check_solver(self, physics: Physics) -> None:
+        names = self._fitting(physics) or ["fista"] if self.solver == "auto" else [self.solver]
+        hindrance = self._hindrance(names[0], physics)
         if hindrance is not None:
-            raise ValueError(f"MAP: the solver {name} {hindrance}")
+            raise ValueError(f"MAP: the solver {names[0]} {hindrance}")
+
+    def _fitting(self, physics: Physics) -> list[str]:
+        has_gradient = physics.sensor is not None and physics.likelihood.lipschitz is not None
+        middle = ("fista", "primal-dual") if has_gradient else ("primal-dual", "fista")
+        order = ("gradient", *middle, "admm")
+        return [name for name in order if self._hindrance(name, physics) is None]
+
+    def _chosen_solver(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> Callable[..., torch.Tensor]:
+        name = self.solver
+        if name == "auto":
+            fitting, prior = self._fitting(physics), self.prior
+            name = fitting[0]
+            if isinstance(prior, AnalysisPrior) and prior.is_compiled_for(x):
+                batch = x.ndim - max(len(physics.operator.in_shape), prior.dims)
+                if (
+                    physics.operator.is_identity
+                    and physics.sensor is None
+                    and variance_of(physics, y, batch) is not None
+                ):
+                    return self._proximal
+                name = "fista" if "fista" in fitting else name
         return {
             "primal-dual": self._primal_dual,
             "fista": self._fista,
             "gradient": self._gradient,
             "admm": self._admm,
         }[name]
-
-    def _automatic(self, physics: Physics) -> str:
-        order = ("gradient", "primal-dual", "fista", "admm")
-        return next((name for name in order if self._hindrance(name, physics) is None), "fista")
 
     def _hindrance(self, solver: str, physics: Physics) -> str | None:
         """Why a solver can't be used, if so."""
@@ -194,7 +227,9 @@ class MAP(Reconstructor):
             return f"takes a likelihood by its gradient, and that of {noise.name} noise is of no use{advice}"
         if solver == "fista" and self.bounds is not None and not isinstance(self.prior, AnalysisPrior):
             return f"takes bounds with an AnalysisPrior only, got {self.prior.name}; admm takes both"
-        if solver in ("primal-dual", "admm") and physics.sensor is not None and (by_prox_only or solver != "admm"):
+        if solver == "primal-dual" and not isinstance(physics.sensor, Saturation | None):
+            return f"takes no sensor but Saturation, got {_kind(physics.sensor)}"
+        if solver == "admm" and physics.sensor is not None and by_prox_only:
             return f"takes no sensor, got {_kind(physics.sensor)}"
         if solver == "primal-dual" and not noise.has_prox:
             return f"takes a likelihood with a proximal map, got {noise.name}"
@@ -232,19 +267,33 @@ class MAP(Reconstructor):
         prior, shape = self.prior, tuple(x.shape[batch : x.ndim - self.prior.dims])
         if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and bounds is None):
             return lambda z, step: prior.prox(z, over_batch(self.strength * step, shape))
-        K = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])).to(x.device)
-        dual = K(torch.zeros_like(x))
+        dual: torch.Tensor | None = None
 
         def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
             nonlocal dual
             # As accurate as the outer iteration is: its last residual says.
             tol = progress.residuals[-1].clamp(max=1e-2) if progress.residuals else 1e-2
-            z, dual = dual_prox(
-                z, K, prior.magnitudes, self.strength * step, dual, bounds, tol=tol, max_iter=_INNER_ITERATIONS
-            )
+            z, dual = prior.iterate_prox(z, self.strength * step, dual, bounds, tol, _INNER_ITERATIONS)
             return z
 
         return prox
+
+    def _proximal(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
+        """Denoising: the prior's proximal map is the solution, and the duality gap says how near."""
+        prior, batch = cast(AnalysisPrior, self.prior), x.ndim - progress.image_dims
+        step = self.strength * cast(torch.Tensor, variance_of(physics, y, batch))
+        K, size = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])), norm(y, batch)
+        tiny, dual = torch.finfo(size.dtype).tiny, None
+        tol = torch.full_like(size, 1e-2)
+        for _ in progress.steps():
+            new, dual = prior.iterate_prox(y, step, dual, self.bounds, tol, max_iter=_PROXIMAL_ITERATIONS)
+            coefficients = K(new)
+            penalty = step * total(prior(new), batch)
+            gap = (penalty - dot(dual, coefficients, batch)).clamp_min(0)
+            height = penalty + 0.5 * norm(new - y, batch) ** 2
+            x = progress.record(x, new, gap / height.clamp_min(tiny))
+            tol = (2 * self.tol * height).sqrt() / size.clamp_min(tiny)
+        return x
 
     # ---------------------------------------------------------------- the primal-dual method
 
@@ -255,8 +304,7 @@ class MAP(Reconstructor):
         bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
         prox = closed_prox(physics, y, x.ndim - progress.image_dims)
         if prox is None:
-            by_noise = conjugate(lambda z, step: physics.likelihood.prox(z, y, step))
-            terms.append(DualTerm(physics.operator, by_noise))
+            terms.append(DualTerm(physics.operator, conjugate(noise_prox(physics, y))))
         elif self.bounds is not None:
             terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded)))
         return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)

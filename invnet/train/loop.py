@@ -153,7 +153,7 @@ class _Run:
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         if not self.parameters:
             raise ValueError(f"train: {type(model).__name__} has no parameters to train")
-        self.optimizer = optimizer(self.parameters) if optimizer else torch.optim.Adam(self.parameters, self.options.lr)
+        self.optimizer = optimizer(self.parameters) if optimizer else _adam(self.parameters, self.options.lr)
         self.highest = [group["lr"] for group in self.optimizer.param_groups]
         self.average = None if self.options.ema is None else WeightAverage(model, self.options.ema)
         self.objective = Objective(model, self.loss)
@@ -323,3 +323,9 @@ class _Run:
             validations=[(step, value) for step, value in state["validations"]],
             stopped=state["stopped"],
         )
+
+
+def _adam(parameters: list[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    """Adam, in one pass over the weights where there is a kernel for that."""
+    fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in parameters)
+    return torch.optim.Adam(parameters, lr, fused=fused)

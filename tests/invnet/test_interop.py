@@ -1,5 +1,7 @@
 """deepinv on our physics, and its physics and denoisers with us, against deepinv's own and dense linear algebra."""
 
+import sys
+
 import pytest
 import torch
 
@@ -413,6 +415,16 @@ def test_to_deepinv_refuses_in_words():
         to_deepinv(mri()).A(torch.ones(1, 1, 12, 10))
     with pytest.raises(ValueError, match="Convolution: takes an input of shape"):
         to_deepinv(blur()).A(torch.ones(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize("function", [to_deepinv, from_deepinv])
+def test_a_missing_deepinv_is_named_with_the_command(monkeypatch, function):
+    sys.modules["invnet.interop.to_deepinv"]._physics_class.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "deepinv"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "deepinv", None)
+    with pytest.raises(ImportError, match=r'deepinv is needed here .* try: pip install "invnet\[deepinv\]"'):
+        function(invnet.Physics(operators.Identity(3)))
 
 
 def test_from_deepinv_refuses_in_words():

@@ -69,6 +69,7 @@ def test_plain_is_what_torch_only_computes():
     assert not is_plain(x, learnable)
     with torch.no_grad():
         assert is_plain(x, learnable)
+    assert not is_plain(torch.ones(3, device="meta"))
     assert not is_plain(torch.ones(3, dtype=torch.complex64).conj())
     assert not is_plain(torch.ones(3, dtype=torch.complex64).conj().imag), "it is lazily negated"
     seen = []

@@ -44,8 +44,7 @@ class MRIScan:
     Attributes
     ----------
     kspace : torch.Tensor, shape ``(..., coils, [z,] y, x)``, or ``(..., coils, readouts, samples)`` with a trajectory
-        Complex; zero frequency at index ``n // 2``, zero where nothing was sampled. From a single coil in fastMRI's
-        format the dimension of coils is missing.
+        Complex; zero frequency at index ``n // 2``, zero where nothing was sampled.
     mask : torch.Tensor, optional
         Boolean, where k-space was sampled, in all coils alike: ``(..., [z,] y, x)``, or ``(x,)`` for whole lines. None
         if everywhere.

@@ -15,6 +15,7 @@ from operators.extras import require
 
 __all__ = ["read_dicom"]
 
+_MOST_DEFLATED = 2**20  # bytes, which unfold to a GiB at most
 _SAME_PLACE = 1e-3  # millimetres
 _EVEN = 0.01  # by which share the slices' distances may differ
 
@@ -147,6 +148,7 @@ def _image(path: Path) -> tuple[Any, torch.Tensor]:
     pydicom = require("pydicom", extra="formats")
     path = saved_file(path, "DICOM")
     with parsing(path, "DICOM image"):
+        _check_deflated(pydicom, path)
         header = pydicom.dcmread(path)
         if "PixelData" not in header:
             raise FormatError(path, "holds no pixels")
@@ -165,6 +167,13 @@ def _image(path: Path) -> tuple[Any, torch.Tensor]:
         else:
             pixels = _rescaled(header, pixels, path)
     return header, as_tensor(pixels.astype(np.float32, copy=False), path)
+
+
+def _check_deflated(pydicom: Any, path: Path) -> None:
+    """Refuse a large file that is deflated as a whole, which pydicom unpacks whatever comes out."""
+    syntax = pydicom.filereader.read_file_meta_info(path).get("TransferSyntaxUID")
+    if syntax == pydicom.uid.DeflatedExplicitVRLittleEndian and path.stat().st_size > _MOST_DEFLATED:
+        raise FormatError(path, f"is deflated as a whole, and larger than the {_MOST_DEFLATED} bytes that are unpacked")
 
 
 def _samples(header: Any) -> int:

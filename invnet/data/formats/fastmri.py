@@ -32,8 +32,8 @@ def read_fastmri(path: str | Path, index: int | None = None) -> MRIScan:
     Returns
     -------
     MRIScan
-        With k-space ``(slices, coils, H, W)``, of a single coil ``(slices, H, W)``, as stored (complex64); the mask of
-        lines ``(W,)`` where the file has one; the file's reconstruction as reference.
+        With k-space ``(slices, coils, H, W)`` as stored (complex64), also of a single coil, where the file has no
+        dimension for it; the mask of lines ``(W,)`` where the file has one; the file's reconstruction as reference.
 
     Raises
     ------
@@ -64,6 +64,7 @@ def read_fastmri(path: str | Path, index: int | None = None) -> MRIScan:
             takes = "complex (slices, coils, H, W) or (slices, H, W)"
             raise FormatError(path, f"kspace takes {takes}, has {dataset.dtype} of {dataset.shape}")
         kspace = as_tensor(hdf5.rows(dataset, index), path)
+        kspace = kspace if len(dataset.shape) == 4 else kspace.unsqueeze(-3)
         mask = _mask(file, kspace.shape[-1], path)
         reference = _reference(file, index, dataset.shape[0], path)
         header = hdf5.text(file, "ismrmrd_header") or ""

@@ -24,6 +24,8 @@ __all__ = ["find_group", "read_ismrmrd"]
 
 # Counters that become dimensions before the coils, outermost first. Averages are averaged, segments are one.
 _COUNTERS = ("repetition", "set", "phase", "contrast", "slice")
+_MOST_AT_A_TIME = 1024
+_HARMLESS = 2**28  # bytes that these may take
 _ON_GRID = ("cartesian", "epi")
 _UNITS = ("normalized", "cycles")
 _SIGNALS_OF_NO_IMAGE = (
@@ -119,18 +121,31 @@ def _acquisitions(file: h5py.File, name: str, path: str | Path) -> list[Any]:
     fields = getattr(dataset, "dtype", np.dtype("f4")).names or ()
     if not {"head", "traj", "data"} <= set(fields) or dataset.is_virtual or dataset.external:
         raise FormatError(path, f"{name} holds no acquisitions")
+    if len(dataset.shape) != 1 or not len(dataset):
+        raise FormatError(path, f"{name} takes a list of acquisitions, has shape {dataset.shape}")
     check_claim(path, dataset.nbytes, dataset.id.get_storage_size())
     wrapper = require("ismrmrd.file", extra="formats").Acquisitions
-    raw = dataset[...]
-    if raw.ndim != 1 or not len(raw):
-        raise FormatError(path, f"{name} takes a list of acquisitions, has shape {raw.shape}")
-    for number, entry in enumerate(raw):
-        head = entry["head"]
-        announced = 2 * int(head["active_channels"]) * int(head["number_of_samples"])
-        places = int(head["trajectory_dimensions"]) * int(head["number_of_samples"])
-        if announced != len(entry["data"]) or places != len(entry["traj"]):
-            raise FormatError(path, f"acquisition {number} announces {announced // 2} samples, and holds others")
-    return [wrapper.from_numpy(entry) for entry in raw]
+    result: list[Any] = []
+    size = Path(path).stat().st_size
+    held = 0
+    # Any number of entries may point to the same samples: few are read at a time, and no more than the file holds.
+    block = min(_MOST_AT_A_TIME, max(1, _HARMLESS // size))
+    for start in range(0, len(dataset), block):
+        for entry in dataset[start : start + block]:
+            _check_entry(entry, len(result), path)
+            held += entry["data"].nbytes + entry["traj"].nbytes
+            result.append(wrapper.from_numpy(entry))
+        if held > size:
+            raise FormatError(path, f"claims more samples than its {size} bytes hold")
+    return result
+
+
+def _check_entry(entry: np.void, number: int, path: str | Path) -> None:
+    head = entry["head"]
+    announced = 2 * int(head["active_channels"]) * int(head["number_of_samples"])
+    places = int(head["trajectory_dimensions"]) * int(head["number_of_samples"])
+    if announced != len(entry["data"]) or places != len(entry["traj"]):
+        raise FormatError(path, f"acquisition {number} announces {announced // 2} samples, and holds others")
 
 
 def _scan(

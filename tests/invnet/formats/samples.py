@@ -115,7 +115,7 @@ def fastmri_packed(folder):
     array = complex_array(2, 8, 6)
     with h5py.File(folder / "packed.h5", "w") as file:
         file.create_dataset("kspace", data=array, chunks=(1, 8, 6), compression="gzip", fletcher32=True)
-    return folder / "packed.h5", array
+    return folder / "packed.h5", array[:, None]
 
 
 def dxchange(folder):

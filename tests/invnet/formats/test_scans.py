@@ -240,6 +240,25 @@ def test_damaged_scans(tmp_path):
         read(path)
 
 
+def test_many_acquisitions_of_the_same_samples(tmp_path):
+    """A small file whose entries all point to the samples of the first would fill the memory."""
+    lines = [line(np.ones((1, n), np.complex64)) for n in (50_000, *[10] * 30)]
+    path = save(tmp_path / "a.h5", header((1, 4, 6), (1, 4, 6)), lines)
+    with h5py.File(path) as file:
+        data = file["dataset/data"]
+        chunk = data.id.get_chunk_info(0)
+        width = data.id.get_type().get_size()
+    content = bytearray(path.read_bytes())
+    first = content[chunk.byte_offset : chunk.byte_offset + width]
+    count = min(len(lines), chunk.size // width)
+    assert count > 5
+    for k in range(count):
+        content[chunk.byte_offset + k * width : chunk.byte_offset + (k + 1) * width] = first
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="claims more samples than its"):
+        read(path)
+
+
 # ---------------------------------------------------------------- DXchange
 
 

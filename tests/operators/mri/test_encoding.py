@@ -200,6 +200,12 @@ def test_non_cartesian_equals_sigpy():
     assert (NonCartesianMRI(trajectory, (16, 16), maps)(x) - expected).norm() / expected.norm() < 1e-2
 
 
+def test_non_cartesian_adjoint_has_a_gram():
+    A = NonCartesianMRI(radial_trajectory((8, 6), spokes=3, samples=5), (8, 6), random(2, 8, 6))
+    y = random(2, 3, 5)
+    torch.testing.assert_close(A.H.gram(y), A(A.H(y)))
+
+
 def test_non_cartesian_gram_is_toeplitz_between_the_maps():
     trajectory, maps, x = radial_trajectory((8, 10), 5, 16), smooth_maps(3, 8, 10), random(8, 10)
     A = NonCartesianMRI(trajectory, (8, 10), maps, tolerance=1e-12)
