@@ -82,6 +82,9 @@ class NonCartesianMRI(Compose):
     def _adjoint_operator(self) -> LinearOperator:
         return Adjoint(self)  # so that messages name it
 
+    def _cogram(self) -> LinearOperator:
+        return super()._adjoint_operator().gram
+
     @property
     def nufft(self) -> NUFFT:
         """The transform of each coil's image."""

@@ -155,6 +155,16 @@ CASES = {
             learnable(points((5, 6), 9)), (5, 6), learnable(complex_(2, 5, 6)), tolerance=1e-12
         ),
     ],
+    "OffResonance": [
+        lambda: operators.mri.OffResonance(
+            operators.NonCartesianMRI(points((5, 6), 3, 4), (5, 6), complex_(2, 5, 6), tolerance=1e-12),
+            80 * real(5, 6),
+            torch.linspace(0, 0.02, 4, dtype=torch.float64),
+        ),
+        lambda: operators.mri.OffResonance(
+            operators.CartesianMRI(mask(6), in_shape=(5, 6)), learnable(50 * real(5, 6)), 0.02 * real(5, 6).abs(), 1e-5
+        ),
+    ],
     "SensitivityMaps": [
         lambda: operators.mri.SensitivityMaps(complex_(3, 4, 5)),
         lambda: operators.mri.SensitivityMaps(real(3, 5)),
