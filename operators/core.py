@@ -332,7 +332,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         if not isinstance(x, torch.Tensor):
             raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}")
         size = x.shape
-        if size[len(size) - len(shape) :] != shape:
+        if size != shape and size[len(size) - len(shape) :] != shape:  # first what is fast to tell: no batch
             takes = ", ".join(["...", *map(str, shape)])
             raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(size)}")
         if not (x.is_floating_point() or x.is_complex()):
