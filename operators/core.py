@@ -340,7 +340,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             hint = "; torch.from_dlpack makes a tensor of it" if hasattr(x, "__dlpack__") else ""
             raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}{hint}")
         size = x.shape
-        if size[len(size) - len(shape) :] != shape:
+        if size != shape and size[len(size) - len(shape) :] != shape:  # first what is fast to tell: no batch
             takes = ", ".join(["...", *map(str, shape)])
             raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(size)}")
         if not (x.is_floating_point() or x.is_complex()):

@@ -45,7 +45,9 @@ class BilinearMap:
         if torch.compiler.is_compiling():
             return self.op(u, v, list(tensors), list(numbers))
         if is_plain(u, v):
-            return self.kernel(_detached(u), _detached(v), tensors, numbers)
+            if u.requires_grad or v.requires_grad:
+                u, v = u.detach(), v.detach()
+            return self.kernel(u, v, tensors, numbers)
         return _Apply.apply(u, v, self, tuple(numbers), *tensors)
 
     def gradients(self, g: torch.Tensor, ctx: Any) -> tuple[torch.Tensor | None, torch.Tensor | None]:
@@ -143,10 +145,6 @@ class _Apply(torch.autograd.Function):
             [t] * info.batch_size if dim is None else t.unbind(dim) for t, dim in zip((u, v), in_dims[:2], strict=True)
         ]
         return torch.stack([_Apply.apply(*pair, bilinear_map, *rest) for pair in zip(*each, strict=True)]), 0
-
-
-def _detached(t: torch.Tensor) -> torch.Tensor:
-    return t.detach() if t.requires_grad else t
 
 
 def _compiled_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
