@@ -19,7 +19,7 @@ from invnet.reconstruct import (
     SplitGibbs,
     Unrolled,
 )
-from invnet.train import TrainOptions, TrainResult, train
+from invnet.train import TrainOptions, TrainResult, load_trained, train
 
 __all__ = [
     "DPS",
@@ -42,6 +42,7 @@ __all__ = [
     "Unrolled",
     "data",
     "interop",
+    "load_trained",
     "losses",
     "metrics",
     "nets",

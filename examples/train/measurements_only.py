@@ -41,6 +41,16 @@ class Photographs:
         return {"y": y, "mask": mask} | ({"x": x} if self.whole else {})
 
 
+class Fill(invnet.Reconstructor):
+    """A first guess: the mean of the pixels around, weighted by their distance."""
+
+    def _reconstruct(self, y, physics):
+        mask = physics.operator.mask.to(y.dtype)
+        blur = operators.Convolution(invnet.data.gaussian_kernel(7, 1.0), y.shape[-2:], padding="same")
+        filled = blur(mask * y) / blur(mask).clamp_min(1e-3)
+        return torch.where(mask > 0, y, filled), invnet.Info()
+
+
 def physics_of(tensors, generator):
     """The physics of a batch: its samples have masks of their own."""
     return invnet.Physics(operators.Mask(tensors["mask"]), noise=invnet.noise.Gaussian(NOISE))
@@ -66,9 +76,10 @@ def main():
     start = time.perf_counter()
     images["Total variation"] = invnet.MAP(invnet.priors.TotalVariation(), 10.0)(y, physics)
     seconds["Total variation"] = time.perf_counter() - start
+    images["Filled by neighbours"] = Fill()(y, physics)
     for name, loss in losses.items():
         torch.manual_seed(0)
-        method = invnet.PostProcess(invnet.nets.UNet(width=12, depth=2, norm=None))
+        method = invnet.PostProcess(invnet.nets.UNet(width=12, depth=2, norm=None, residual=True), first=Fill())
         whole = isinstance(loss, invnet.losses.Supervised)
         data = Photographs(photographs, physics, torch.Generator().manual_seed(1), whole)
         start = time.perf_counter()

@@ -8,6 +8,7 @@ import torch
 
 from invnet.noise import Gaussian
 from invnet.physics import Physics
+from invnet.sensor import Saturation
 from operators.solve import over_batch
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "conjugate",
     "gaussian_prox",
     "lipschitz_constant",
+    "noise_prox",
     "total",
     "value_and_gradient",
     "variance_of",
@@ -26,6 +28,8 @@ Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
     A = physics.operator
+    if physics.sensor is not None:
+        return None
     return gaussian_prox(physics, y, batch) if A.gram.has_closed_solve or A.H.gram.has_closed_solve else None
 
 
@@ -51,6 +55,26 @@ def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor |
     variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
     return each[..., 0] if bool((each == each[..., :1]).all()) else None
+
+
+def noise_prox(physics: Physics, y: torch.Tensor) -> Prox:
+    """The proximal map of the likelihood in the exact data ``A x``.
+
+    Behind `Saturation` it is that of the convex function whose gradient is the straight-through one: beyond an end of
+    the range the likelihood goes on straight, with its slope there.
+    """
+    noise, sensor = physics.likelihood, physics.sensor
+
+    def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        data = noise.prox(z, y, step)
+        if not isinstance(sensor, Saturation):
+            return data
+        end = sensor(data)
+        slope = noise.gradient(end, y)
+        is_beyond = (data != end) & torch.isfinite(slope)
+        return torch.where(is_beyond, z - step * slope, data)
+
+    return prox
 
 
 def lipschitz_constant(

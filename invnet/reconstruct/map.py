@@ -20,10 +20,12 @@ from invnet.reconstruct.likelihood import (
     closed_prox,
     conjugate,
     lipschitz_constant,
+    noise_prox,
     total,
     value_and_gradient,
     variance_of,
 )
+from invnet.sensor import Saturation
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -55,14 +57,15 @@ class MAP(Reconstructor):
     solver : {"auto", "primal-dual", "fista", "gradient", "admm"}
         - "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods
           by their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else
-          by that of the noise.
+          by that of the noise, also behind `invnet.sensor.Saturation`.
         - "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its proximal map.
         - "gradient", accelerated descent with backtracking [3]_, takes both by their gradients: for the learned priors
           (`invnet.priors.SmoothPrior`), convex or not.
         - "admm" [4]_ takes both by their proximal maps; that of the likelihood is the operator's `solve_normal` for
           Gaussian noise.
 
-        "auto" is "gradient" for a smooth prior, "primal-dual" for the others where that fits, and "fista" elsewhere;
+        "auto" is "gradient" for a smooth prior, "primal-dual" for the others where that fits, and "fista" elsewhere
+        and behind a sensor, if the likelihood has a useful gradient;
         "admm" in place of both for likelihoods without a useful gradient. For total variation of images on the CPU,
         whose proximal map is a compiled loop, it is "fista" where that fits, and for denoising Gaussian noise that map
         itself.
@@ -185,7 +188,9 @@ class MAP(Reconstructor):
             raise ValueError(f"MAP: the solver {names[0]} {hindrance}")
 
     def _fitting(self, physics: Physics) -> list[str]:
-        order = ("gradient", "primal-dual", "fista", "admm")
+        has_gradient = physics.sensor is not None and physics.likelihood.lipschitz is not None
+        middle = ("fista", "primal-dual") if has_gradient else ("primal-dual", "fista")
+        order = ("gradient", *middle, "admm")
         return [name for name in order if self._hindrance(name, physics) is None]
 
     def _chosen_solver(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> Callable[..., torch.Tensor]:
@@ -222,7 +227,9 @@ class MAP(Reconstructor):
             return f"takes a likelihood by its gradient, and that of {noise.name} noise is of no use{advice}"
         if solver == "fista" and self.bounds is not None and not isinstance(self.prior, AnalysisPrior):
             return f"takes bounds with an AnalysisPrior only, got {self.prior.name}; admm takes both"
-        if solver in ("primal-dual", "admm") and physics.sensor is not None and (by_prox_only or solver != "admm"):
+        if solver == "primal-dual" and not isinstance(physics.sensor, Saturation | None):
+            return f"takes no sensor but Saturation, got {_kind(physics.sensor)}"
+        if solver == "admm" and physics.sensor is not None and by_prox_only:
             return f"takes no sensor, got {_kind(physics.sensor)}"
         if solver == "primal-dual" and not noise.has_prox:
             return f"takes a likelihood with a proximal map, got {noise.name}"
@@ -297,8 +304,7 @@ class MAP(Reconstructor):
         bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
         prox = closed_prox(physics, y, x.ndim - progress.image_dims)
         if prox is None:
-            by_noise = conjugate(lambda z, step: physics.likelihood.prox(z, y, step))
-            terms.append(DualTerm(physics.operator, by_noise))
+            terms.append(DualTerm(physics.operator, conjugate(noise_prox(physics, y))))
         elif self.bounds is not None:
             terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded)))
         return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)

@@ -13,7 +13,7 @@ from invnet.losses import Loss
 from invnet.train.batches import Data
 from invnet.train.options import TrainOptions
 
-__all__ = ["check_same_run", "identity_of", "restore_optimizer"]
+__all__ = ["check_same_model", "check_same_run", "identity_of", "restore_optimizer"]
 
 # What does not change the weights of a step.
 _FREE = ("progress", "workers", "checkpoint_every", "steps")
@@ -21,10 +21,9 @@ _FREE = ("progress", "workers", "checkpoint_every", "steps")
 
 def identity_of(model: nn.Module, data: Data, loss: Loss, options: TrainOptions) -> dict[str, Any]:
     """What a run is known by: its checkpoints are for runs that have all of it in common."""
-    weights = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
     chosen = {name: value for name, value in dataclasses.asdict(options).items() if name not in _FREE}
     return {
-        "weights": weights,
+        "weights": _shapes(model),
         "samples": len(data),
         "loss": loss.name,
         "steps": options.steps,
@@ -40,13 +39,7 @@ def check_same_run(saved: dict[str, Any], now: dict[str, Any], path: Path) -> No
     ValueError
         Naming what differs.
     """
-    if saved["weights"] != now["weights"]:
-        both = saved["weights"].keys() & now["weights"].keys()
-        odd = sorted(saved["weights"].keys() ^ now["weights"].keys())
-        odd += sorted(name for name in both if saved["weights"][name] != now["weights"][name])
-        raise ValueError(
-            f"train: the checkpoint {path} is of another model: {len(odd)} of its weights differ, such as {odd[0]}"
-        )
+    _check_weights(saved["weights"], now["weights"], path)
     differing = [
         f"{name} {saved[name]!r}, now {now[name]!r}" for name in ("samples", "loss") if saved[name] != now[name]
     ]
@@ -78,3 +71,27 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -
             # In the parameter's layout, which files do not keep and fused steps rely on.
             if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                 values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def check_same_model(saved: dict[str, list[int]], model: nn.Module, path: Path) -> None:
+    """Raise unless a checkpoint's weights are those of a model.
+
+    Raises
+    ------
+    ValueError
+        Naming one that differs.
+    """
+    _check_weights(saved, _shapes(model), path)
+
+
+def _shapes(model: nn.Module) -> dict[str, list[int]]:
+    return {name: list(tensor.shape) for name, tensor in model.state_dict().items() if isinstance(tensor, torch.Tensor)}
+
+
+def _check_weights(saved: dict[str, list[int]], now: dict[str, list[int]], path: Path) -> None:
+    odd = sorted(saved.keys() ^ now.keys())
+    odd += sorted(name for name in saved.keys() & now.keys() if saved[name] != now[name])
+    if odd:
+        raise ValueError(
+            f"train: the checkpoint {path} is of another model: {len(odd)} of its weights differ, such as {odd[0]}"
+        )

@@ -87,7 +87,7 @@ def test_gradients_of_both_ways():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="boundary takes neumann or circular, got 'reflect'"):
+    with pytest.raises(ValueError, match="boundary takes one of neumann, circular, got 'reflect'"):
         FiniteDifference((3, 4), "reflect")
     with pytest.raises(ValueError, match="at least one dimension"):
         FiniteDifference(())

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from invnet import train
+from invnet import load_trained, train
 from invnet.data import GaussianLevels, Pairs, Patches
 from invnet.losses import Loss
 from invnet.train.checkpoint import load_checkpoint, save_checkpoint
@@ -133,6 +133,22 @@ def test_a_checkpoint_is_not_overwritten_unasked(tmp_path):
     run(path)
     with pytest.raises(FileExistsError, match=r"train: there is a checkpoint .*c; resume=True goes on from it"):
         run(path)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("ema", [None, 0.8])
+def test_the_weights_of_a_checkpoint(tmp_path, kept, ema):
+    """The best, else the mean, else the last: what the run left in its model."""
+    net, other = small_net(), small_net(seed=1)
+    levels, chosen = GaussianLevels(0.1), options(steps=7, batch_size=4, ema=ema, validate_every=2)
+    data, validation = random(5, 12, 12), random(2, 9, 9) if kept else None
+    train(net, data, physics=levels, validation=validation, options=chosen, checkpoint=tmp_path / "c")
+    load_trained(other, tmp_path / "c")
+    assert same(weights(net), weights(other))
+    with pytest.raises(ValueError, match=r"another model: 2 of its weights differ, such as layers\.0\.weight"):
+        load_trained(small_net(in_channels=2), tmp_path / "c")
+    with pytest.raises(FileNotFoundError, match="load_trained: there is no file"):
+        load_trained(other, tmp_path / "d")
 
 
 # ---------------------------------------------------------------- what is not finite

@@ -157,6 +157,27 @@ def test_16_bits_learn_as_well():
     assert min(values) > 22  # the noisy image has 20 dB
 
 
+def test_compiled_networks_learn_the_same(monkeypatch):
+    """With a backend that compiles fast; only its graph differs from the default's."""
+    compile_module = nn.Module.compile
+    compiled = []
+
+    def fast(self):
+        compiled.append(self)
+        compile_module(self, backend="aot_eager")
+
+    monkeypatch.setattr(nn.Module, "compile", fast)
+    runs = []
+    for wanted in (False, True):
+        net = small_net()
+        chosen = options(steps=3, batch_size=4, precision="bfloat16", compile=wanted)
+        result = train(PostProcess(net), random(4, 8, 8), physics=GaussianLevels(0.1), options=chosen)
+        runs.append(result.losses)
+    assert compiled == [net]
+    assert net._compiled_call_impl is None  # as before
+    assert runs[0] == pytest.approx(runs[1], rel=1e-2)
+
+
 @pytest.mark.parametrize("dims", [2, 3])
 def test_channels_last(dims):
     net = small_net(dims=dims)
@@ -337,7 +358,7 @@ class TwoNumbers(Loss):
         (lambda: TrainOptions(schedule="step"), ValueError, "schedule takes one of cosine, constant, got 'step'"),
         (lambda: TrainOptions(seed=-1), ValueError, "seed must be at least 0, got -1"),
         (lambda: TrainOptions(workers=1.5), TypeError, "workers takes an integer, got 1.5"),
-        (lambda: invnet.losses.Supervised("l3"), ValueError, "distance takes one of l1, l2, ssim, got 'l3'"),
+        (lambda: invnet.losses.Supervised("l3"), ValueError, "distance takes one of l1, l2, l1-l2, ssim, got 'l3'"),
     ],
 )
 def test_mistakes_are_named(call, error, words):
