@@ -118,7 +118,8 @@ class VAE(nn.Module):
         """The negative evidence lower bound per pixel, in nats, of which the minimum is sought.
 
         ``E |x - G(z)|^2 / (2 s^2) + log(s sqrt(2 pi)) + KL(q(z | x), N(0, I))``, with one sample z of the encoder's
-        distribution q. The standard deviation s of images around their decoding is a parameter as well [2]_.
+        distribution q. The standard deviation s of images around their decoding is a parameter as well
+        (Rybkin et al. 2021).
 
         Parameters
         ----------

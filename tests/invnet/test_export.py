@@ -7,7 +7,7 @@ import torch
 from torch.export import Dim, export
 
 import invnet
-from invnet.nets import SRCNN, VDSR, DnCNN, DRUNet, Hourglass, SRGANDiscriminator, SRResNet, UNet
+from invnet.nets import SRCNN, VAE, VDSR, DnCNN, DRUNet, Hourglass, SRGANDiscriminator, SRResNet, UNet
 
 NETS = {
     "DnCNN": lambda: DnCNN(depth=3, width=4),
@@ -16,6 +16,7 @@ NETS = {
     "UNet": lambda: UNet(width=4, depth=1, residual=True),
     "UNet by interpolation": lambda: UNet(width=4, depth=1, up="linear", norm="group"),
     "SRCNN": lambda: SRCNN(sizes=(5, 1, 3), widths=(8, 4)),
+    "VAE": lambda: VAE(latent=2, width=4, depth=1),
     "VDSR": lambda: VDSR(depth=3, width=4),
     "SRResNet": lambda: SRResNet(1, scale=2, blocks=1, width=4),
     "SRGANDiscriminator": lambda: SRGANDiscriminator(1, width=2, dense=4),
@@ -49,7 +50,7 @@ def arguments(net, batch, height, width):
 def program(name):
     """The network for any batch; and for any size, or any multiple of what its scales divide."""
     net = built(name)
-    multiple = getattr(net, "multiple", 1)
+    multiple = 2**net.depth if isinstance(net, VAE) else getattr(net, "multiple", 1)
     h, w = (Dim(name, min=32 // multiple, max=4096 // multiple) for name in ("h", "w"))
     image = {0: Dim("batch", max=4096), 2: multiple * h, 3: multiple * w}
     if isinstance(net, SRGANDiscriminator):  # its features are averaged to a fixed size
