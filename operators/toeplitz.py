@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from operators.algebra import Adjoint, identity_multiple
 from operators.checks import check_finite
 from operators.core import LinearOperator
-from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place
+from operators.fourier import added_in_place, fft, inverse_fft, on_real_and_imaginary, scaled_in_place
 from operators.kernel_cache import KernelCache
 from operators.kernel_spectrum import fast_length, kernel_spectrum
 from operators.scalars import Scalar, is_complex
+from operators.unrecorded import block_length, unrecorded
 
 __all__ = ["Toeplitz"]
 
@@ -72,7 +75,7 @@ class Toeplitz(LinearOperator):
         # A convolution with a period of twice the size or more.
         self.half_grid = tuple(fast_length(n) for n in shape)
         self._cache: KernelCache[torch.Tensor] = KernelCache()
-        self._parity_cache: KernelCache[list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]] = KernelCache()
+        self._parity_cache: KernelCache[list[Parity]] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self._filtered(x, adjoint=False)
@@ -82,42 +85,35 @@ class Toeplitz(LinearOperator):
 
     def _filtered(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         if self.kernel.is_complex():
-            return self._by_parities(x.to(torch.promote_types(x.dtype, torch.complex64)), adjoint)
+            x = x.to(torch.promote_types(x.dtype, torch.complex64))
+            there, back = (functools.partial(self._in_blocks, adjoint=a) for a in (adjoint, not adjoint))
+            return unrecorded(there, there if self.hermitian else back, x, self.kernel)
         if x.is_complex():
             return on_real_and_imaginary(functools.partial(self._filtered, adjoint=adjoint), x)
         spectrum = self._cache.get(self.kernel, torch.promote_types(x.dtype, torch.float32), self._spectrum)
         dims, grid = tuple(range(-len(self.in_shape), 0)), [2 * m for m in self.half_grid]
         z = scaled_in_place(fft(x, dims, half=True, size=grid), spectrum.conj() if adjoint else spectrum)
-        return _cropped(inverse_fft(z, dims, half=True, size=grid), self.in_shape).to(x.dtype)
+        return _cropped(inverse_fft(z, dims, half=True, size=grid), self.in_shape, dims).to(x.dtype)
 
-    def _by_parities(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
-        """The sum over even and odd frequencies along each dimension, each a transform of half the grid.
+    def _in_blocks(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
+        parities = self._parity_cache.get(self.kernel, x.dtype, self._parities)
+        count = math.prod(x.shape[: x.ndim - len(self.in_shape)])
+        length = block_length(count, self.in_shape, self.kernel)
+        if length >= count:
+            return _by_parities(x, parities, adjoint)
+        y = torch.empty_like(x, memory_format=torch.contiguous_format)
+        images, results = (t.reshape(count, *self.in_shape) for t in (x, y))
+        for block, result in zip(images.split(length), results.split(length), strict=True):
+            # One image without a batch dimension: else torch copies it for a transform along its first dimension.
+            result.copy_(_by_parities(block.squeeze(0), parities, adjoint))
+        return y
 
-        Half of the period is zeros before the convolution, and half is cropped after it: transforms of single size, of
-        the image times a phase for the odd frequencies, do without either.
-        """
-        dims, half = tuple(range(-len(self.in_shape), 0)), self.half_grid
-        total: torch.Tensor | None = None
-        for phase, back, spectrum in self._parity_cache.get(self.kernel, x.dtype, self._parities):
-            z = fft(x * phase, dims, size=half)
-            z = inverse_fft(scaled_in_place(z, spectrum.conj() if adjoint else spectrum), dims)
-            z = scaled_in_place(_cropped(z, self.in_shape), back)
-            total = z if total is None else total.add_(z)
-        assert total is not None
-        return total
-
-    def _parities(self, kernel: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-        """For even and odd frequencies along each dimension: the phase, its conjugate, and the spectrum there."""
-        spectrum = self._spectrum(kernel) / 2 ** len(self.in_shape)
-        result = []
-        for parity in itertools.product((0, 1), repeat=len(self.in_shape)):
-            phase = torch.ones((), dtype=kernel.dtype, device=kernel.device)
-            for odd, n, m in zip(parity, self.in_shape, self.half_grid, strict=True):
-                turns = odd * torch.arange(n, dtype=torch.float64, device=kernel.device) / m
-                phase = phase[..., None] * torch.exp(-1j * torch.pi * turns).to(kernel.dtype)
-            part = spectrum[tuple(slice(p, None, 2) for p in parity)].contiguous()
-            result.append((phase, torch.conj_physical(phase), part))
-        return result
+    def _parities(self, kernel: torch.Tensor) -> list[Parity]:
+        """For even and odd frequencies along the first dimension, and inside of each along the others."""
+        spectrum = self._spectrum(kernel) / math.prod([2 * m for m in self.half_grid])
+        first, *others = range(-len(self.in_shape), 0)
+        groups = [(first,), tuple(others)] if others else [(first,)]
+        return _split(spectrum, groups, self.in_shape, kernel.dtype)
 
     def _spectrum(self, kernel: torch.Tensor) -> torch.Tensor:
         shifts = [1 - n for n in self.in_shape]
@@ -152,7 +148,67 @@ class Toeplitz(LinearOperator):
         return "hermitian" if self.hermitian else ""
 
 
-def _cropped(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    for dim, n in enumerate(shape, start=-len(shape)):
+class Parity(NamedTuple):
+    """The even or odd frequencies along some of the dimensions.
+
+    Attributes
+    ----------
+    dims, half, shape : tuple of int
+        Those dimensions, counted from the last; the sizes of the transform and of the image along them.
+    phase, back : torch.Tensor, or None if all are even
+        What takes the image to the odd frequencies, and its conjugate.
+    inside : torch.Tensor or list of Parity
+        The spectrum at these frequencies, or what is to be done along the other dimensions.
+    """
+
+    dims: tuple[int, ...]
+    half: tuple[int, ...]
+    shape: tuple[int, ...]
+    phase: torch.Tensor | None
+    back: torch.Tensor | None
+    inside: torch.Tensor | list[Parity]
+
+
+def _split(
+    spectrum: torch.Tensor, groups: Sequence[tuple[int, ...]], shape: Sequence[int], dtype: torch.dtype
+) -> list[Parity]:
+    """The parities along the first group of dimensions, with those along the other groups inside of each."""
+    (dims, *others), result = groups, []
+    sizes, half = (tuple(size[d] for d in dims) for size in (shape, [m // 2 for m in spectrum.shape]))
+    for parity in itertools.product((0, 1), repeat=len(dims)):
+        part, turns = spectrum, torch.zeros((), dtype=torch.float64, device=spectrum.device)
+        for dim, odd, n, m in zip(dims, parity, sizes, half, strict=True):
+            part = part.index_select(dim, torch.arange(odd, 2 * m, 2, device=spectrum.device))
+            line = odd * torch.arange(n, dtype=torch.float64, device=spectrum.device) / m
+            turns = turns + line.reshape(-1, *(1 for _ in range(-dim - 1)))
+        phase = torch.exp(-1j * torch.pi * turns).to(dtype) if any(parity) else None
+        back = None if phase is None else torch.conj_physical(phase)
+        inside = _split(part, others, shape, dtype) if others else part
+        result.append(Parity(dims, half, sizes, phase, back, inside))
+    return result
+
+
+def _by_parities(x: torch.Tensor, parities: Sequence[Parity], adjoint: bool) -> torch.Tensor:
+    """The sum over even and odd frequencies, each a transform of half the grid.
+
+    Half of the period is zeros before the convolution, and half is cropped after it: transforms of single size, of the
+    image times a phase for the odd frequencies, do without either. Those along the first dimension serve all parities
+    of the others.
+    """
+    total: torch.Tensor | None = None
+    for dims, half, shape, phase, back, inside in parities:
+        z = fft(x if phase is None else x * phase, dims, size=half)
+        if isinstance(inside, torch.Tensor):
+            z = scaled_in_place(z, inside.conj() if adjoint else inside)
+        else:
+            z = _by_parities(z, inside, adjoint)
+        z = _cropped(inverse_fft(z, dims, norm="forward"), shape, dims)
+        total = z if total is None or back is None else added_in_place(total, z, back)
+    assert total is not None
+    return total
+
+
+def _cropped(x: torch.Tensor, shape: Sequence[int], dims: Sequence[int]) -> torch.Tensor:
+    for dim, n in zip(dims, shape, strict=True):
         x = x.narrow(dim, 0, n)
     return x

@@ -1,4 +1,6 @@
-"""Learn to fill in dead pixels from photographs that have them: training with measurements alone.
+"""
+Learn from measurements alone: photographs with dead pixels
+===========================================================
 
 A camera lost half of its pixels, and all photographs that it took have these holes, and noise. A small network is
 trained on nothing else: of the pixels that are there, some are hidden from it, and it learns to predict them (data
@@ -57,7 +59,7 @@ def physics_of(tensors, generator):
 
 def main():
     """Train both, print the table and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="measurements_only.png", help="the figure's file")
     parser.add_argument("--steps", type=int, default=300, help="steps of training (default: 300)")
     arguments = parser.parse_args()

@@ -1,4 +1,6 @@
-"""Learn to denoise from noisy photographs alone: Noise2Noise.
+"""
+Noise2Noise: learn to denoise from noisy photographs alone
+==========================================================
 
 One network is trained with clean photographs. Another never sees one: only two noisy copies of each, and it learns to
 predict the second from the first. As the second's noise can't be predicted, both learn the same. Run it by
@@ -39,7 +41,7 @@ class NoisyPatches:
 
 def main():
     """Train both, print the table and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="noise2noise.png", help="the figure's file (default: noise2noise.png)")
     parser.add_argument("--steps", type=int, default=300, help="steps of training (default: 300)")
     arguments = parser.parse_args()

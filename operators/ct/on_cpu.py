@@ -5,6 +5,7 @@ What is copied is copied by numpy: torch's threads would go on spinning for a wh
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -15,18 +16,24 @@ from torch.nn import functional as F
 
 from operators.ct.rays import orientations
 from operators.kernels import joseph
+from operators.kernels.parallel import backproject_parallel
+from operators.kernels.simd import RAYS, SLACK
 from operators.kernels.threads import run_in_ranges
 from operators.kernels.vector import LANES
 from operators.linear_pair import Fixed
 
 __all__ = ["backproject", "groups", "line_sums", "project"]
 
+# For fewer images than these, `LANES` of them together (some empty) take longer than one after the other.
+_FEWEST = 5
+_FEWEST_OF_A_FAN = 3  # in its adjoint
+
 
 def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The line integrals of images: see `operators.ct.reference.project`."""
     source = images.numpy()
     result = np.zeros((len(source), *fixed.out_size), source.dtype)
-    for group in groups(len(source)):
+    for group in groups(len(source), _FEWEST):
         part = result[group]
         sums = part if len(part) == 1 else np.zeros((*fixed.out_size, LANES), source.dtype)
         for ties, geometry in _geometries(fixed):
@@ -40,7 +47,8 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
     source = sinograms.numpy()
     result = np.zeros((len(source), *fixed.in_size), source.dtype)
-    for group in groups(len(source)):
+    is_fan = bool(fixed.tensors[0][:, 2].any())
+    for group in groups(len(source), _FEWEST_OF_A_FAN if is_fan else _FEWEST):
         for ties, geometry in _geometries(fixed):
             images = result[group] if ties else result[group].swapaxes(1, 2)
             images += _backproject_group(source[group], images.shape[1:], geometry)
@@ -65,7 +73,8 @@ class _Geometry(NamedTuple):
 
     @classmethod
     def of(cls, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], ties: bool) -> _Geometry:
-        along, depth = places.contiguous().numpy()
+        beyond = -places.shape[1] % RAYS
+        along, depth = np.pad(places.numpy(), [(0, 0), (0, beyond)], "edge")
         return cls(views.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
 
 
@@ -78,9 +87,11 @@ def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
         yield ties, _Geometry.of(oriented, places, spacing, ties)
 
 
-def groups(count: int) -> list[slice]:
-    """The images that are projected together."""
-    return [slice(start, min(start + LANES, count)) for start in range(0, count, LANES)]
+def groups(count: int, fewest: int = 2) -> list[slice]:
+    """The images that are projected together: `LANES`, the rest if it is not less than the `fewest`, or one."""
+    rest = count % LANES
+    edges = [*range(0, count - rest, LANES), *range(count - rest, count, 1 if rest < fewest else LANES), count]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 def _project_group(images: np.ndarray, sums: np.ndarray, geometry: _Geometry) -> None:
@@ -95,6 +106,8 @@ def _project_group(images: np.ndarray, sums: np.ndarray, geometry: _Geometry) ->
 
 def _backproject_group(sinograms: np.ndarray, size: Sequence[int], geometry: _Geometry) -> np.ndarray:
     count = len(sinograms)
+    if count == 1 and (lines := _sight_lines(geometry)) is not None:
+        return _gather(sinograms[0], size, lines)[None]
     bordered = _bordered((count, *size), sinograms.dtype)
     if count == 1:
         values, kernel = sinograms[0], joseph.backproject_one
@@ -105,6 +118,41 @@ def _backproject_group(sinograms: np.ndarray, size: Sequence[int], geometry: _Ge
     run_in_ranges(partial(kernel, values, bordered, *geometry), blocks)
     images = bordered[:, joseph.BORDER : -joseph.BORDER]
     return images[None] if count == 1 else np.moveaxis(images[..., :count], -1, 0)
+
+
+class _SightLines(NamedTuple):
+    """Where views see the pixels: see `operators.kernels.parallel`."""
+
+    driven: np.ndarray  # the views with rays driven along the rows
+    places: np.ndarray
+    weights: np.ndarray
+
+
+def _sight_lines(geometry: _Geometry) -> _SightLines | None:
+    """Of parallel rays which are at least a pixel apart, between detectors at equal distances; else none."""
+    sx, sy, w, cx, cy, ux, uy, *_ = geometry.views.T
+    if w.any() or geometry.depth.any():
+        return None
+    (driven,) = np.nonzero((abs(sy) >= abs(sx)) & (sy != 0) if geometry.ties else abs(sy) > abs(sx))
+    slope = sx[driven] / sy[driven]
+    first, step = cx[driven] - slope * cy[driven], ux[driven] - slope * uy[driven]  # of detector zero, on row zero
+    if (abs(step) < 1 - 1e-12).any():
+        return None
+    length = np.hypot(geometry.spacing[0], slope * geometry.spacing[1])
+    offset = joseph.BORDER - first / step - geometry.along[0]
+    beyond = [(0, 0), (0, -len(driven) % RAYS)]
+    places = np.pad(np.stack([offset, -slope / step, 1 / step]), beyond)
+    return _SightLines(driven, places, np.stack([1 / step, abs(step) * length, length], 1))
+
+
+def _gather(sinogram: np.ndarray, size: Sequence[int], sight: _SightLines) -> np.ndarray:
+    height, width = size
+    image = np.zeros((height, width + -width % RAYS), sinogram.dtype)
+    bordered = _bordered((1, len(sight.driven), sinogram.shape[1]), sinogram.dtype)
+    bordered[:, joseph.BORDER : -joseph.BORDER] = sinogram[sight.driven]
+    weights = sight.weights.astype(sinogram.dtype)
+    run_in_ranges(partial(backproject_parallel, bordered, image, sight.places, weights), height)
+    return image[:, :width]
 
 
 def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geometry) -> torch.Tensor:
@@ -118,5 +166,7 @@ def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geomet
 def _bordered(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """Zeros for images of `shape` (B, height, width) with a border, the images last if they are several."""
     count, height, width = shape
-    lanes = () if count == 1 else (LANES,)
-    return np.zeros((height, width + 2 * joseph.BORDER, *lanes), dtype)
+    width += 2 * joseph.BORDER
+    if count > 1:
+        return np.zeros((height, width, LANES), dtype)
+    return np.zeros(1 + height * width + SLACK, dtype)[1 : 1 + height * width].reshape(height, width)

@@ -26,7 +26,6 @@ from operators.kernels.vector import (
 __all__ = [
     "add_sums",
     "blend",
-    "end_of_rays",
     "gather_line",
     "gather_plane",
     "scatter_line",
@@ -40,12 +39,6 @@ __all__ = [
 _STRIDE = 4
 
 _compiled = numba.njit(nogil=True, error_model="numpy")
-
-
-@_compiled
-def end_of_rays(index, count):  # type: ignore[no-untyped-def]
-    """Let the rays beyond the last, which are taken together with it, meet the border."""
-    index[count : count + PAIRS] = 0
 
 
 @_compiled

@@ -14,12 +14,31 @@ Images have a border of two zeros at both ends of every row, so that no ray need
 
 from __future__ import annotations
 
-import math
+from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from operators.kernels.vector import LANES, PAIRS, gather_lanes, gather_pairs, scatter_lanes, scatter_pairs
+from operators.kernels.compiled import compiled
+from operators.kernels.simd import (
+    RAYS,
+    WINDOW,
+    fused,
+    has_windows,
+    is_any,
+    load,
+    load_pairs,
+    load_window,
+    lowest,
+    maximum,
+    minimum,
+    root,
+    rounded_down,
+    spread,
+    store,
+    where,
+    whole,
+)
+from operators.kernels.vector import LANES, PAIRS, gather_lanes, scatter_lanes, scatter_pairs
 
 __all__ = [
     "BLOCK",
@@ -27,6 +46,7 @@ __all__ = [
     "backproject_lanes",
     "backproject_one",
     "cross_row",
+    "find_neighbours",
     "line_sums",
     "project_lanes",
     "project_one",
@@ -36,86 +56,129 @@ BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
 _FAR = 1e7  # beyond any image, and exact in 32 bits
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 
 
 @_compiled
-def _enter_block(view, along, depth, ties, top, rows, width, spacing, start, fraction, slope, length):  # type: ignore[no-untyped-def]
-    """Each ray's bordered column at row `top` (integer and fraction), its slope, and its path's length per row.
+def _trace(view, along, depth, ties, spacing, rays):  # type: ignore[no-untyped-def]
+    """The rays of a view: each one's bordered column at row zero, its slope, and its path's length per row."""
+    for d in range(0, along.size, RAYS):
+        place, behind = load(along, d), load(depth, d)
+        x = place * view[5] + behind * view[7] + view[3]
+        y = place * view[6] + behind * view[8] + view[4]
+        dx, dy = view[0] - x * view[2], view[1] - y * view[2]
+        is_driven = abs(dy) > abs(dx)
+        if ties:
+            is_driven = (abs(dy) >= abs(dx)) & (abs(dy) > 0.0)
+        slope = where(is_driven, dx / where(is_driven, dy, 1.0), 0.0)
+        store(rays.column, d, where(is_driven, x - slope * y + BORDER, -_FAR))
+        store(rays.ascent, d, slope)
+        store(rays.slope, d, slope)
+        store(rays.length, d, root(slope * spacing[1] * (slope * spacing[1]) + spacing[0] ** 2))
 
-    Returns the first and one past the last detector with a ray that meets the block.
+
+@_compiled
+def _enter_block(rays, top, rows, width, detectors):  # type: ignore[no-untyped-def]
+    """Where each ray is at row `top`: its bordered column, as an integer and a fraction.
+
+    Returns the first and one past the last detector between which are all rays that meet the block; the first is a
+    multiple of `RAYS`.
     """
-    first, stop = along.size, 0
-    for d in range(along.size):
-        x = view[3] + along[d] * view[5] + depth[d] * view[7]
-        y = view[4] + along[d] * view[6] + depth[d] * view[8]
-        dx, dy = view[0] - view[2] * x, view[1] - view[2] * y
-        a, p = 0.0, -_FAR
-        if abs(dy) > abs(dx) or (ties and abs(dy) == abs(dx) and dy != 0):
-            a = dx / dy
-            p = min(max(x + a * (top - y), -_FAR), _FAR)
-            q = p + a * (rows - 1)
-            if max(p, q) > -1 and min(p, q) < width:
-                first, stop = min(first, d), d + 1
-        whole = math.floor(p)
-        start[d] = whole + BORDER
-        fraction[d] = p - whole
-        slope[d] = a
-        length[d] = math.sqrt(spacing[0] ** 2 + (a * spacing[1]) ** 2)
+    first, stop = detectors, 0
+    for d in range(0, detectors, RAYS):
+        slope = load(rays.ascent, d)
+        p = minimum(maximum(load(rays.column, d) + slope * top, -_FAR), _FAR)
+        q = p + slope * (rows - 1)
+        if is_any((maximum(p, q) > BORDER - 1) & (BORDER + width > minimum(p, q))):
+            first, stop = min(first, d), min(d + RAYS, detectors)
+        left = rounded_down(p)
+        store(rays.start, d, left)
+        store(rays.fraction, d, p - left)
     return first, stop
 
 
 @_compiled
-def cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
-    """The bordered index of the pixel left of each ray at a row of the block, and the weight of the right one."""
-    # In floating-point numbers up to the last step: numba takes sums of short integers to long ones.
-    zero, last = fraction.dtype.type(0), fraction.dtype.type(width + BORDER)
-    for d in range(count):
-        p = fraction[d] + slope[d] * row
-        whole = np.floor(p)
-        weight[d] = p - whole
-        index[d] = np.int32(min(max(start[d] + whole, zero), last))
+def find_neighbours(start, fraction, slope, row, last):  # type: ignore[no-untyped-def]
+    """The bordered index, at most `last`, of the pixel left of each ray at a row, and the weight of the right one."""
+    p = fused(slope, row, fraction)
+    left = rounded_down(p)
+    return whole(minimum(maximum(start + left, 0.0), last)), p - left
 
 
 @_compiled
-def _scratch(detectors, dtype_of):  # type: ignore[no-untyped-def]
-    detectors += PAIRS  # so that the last of a range may be taken together with what is beyond it
-    start, index = np.empty(detectors, dtype_of.dtype), np.empty(detectors, np.int32)
-    fraction, slope = np.empty(detectors, dtype_of.dtype), np.empty(detectors, dtype_of.dtype)
-    length, weight = np.empty(detectors, dtype_of.dtype), np.zeros(detectors, dtype_of.dtype)
-    return start, fraction, slope, length, index, weight
+def cross_row(row, count, width, start, fraction, slope, index, weight):  # type: ignore[no-untyped-def]
+    """Find the neighbours of rays on a row of pixels; also of those that fill up the last vector."""
+    last = fraction.dtype.type(width + BORDER)
+    for d in range(0, count, RAYS):
+        left, right_weight = find_neighbours(load(start, d), load(fraction, d), load(slope, d), row, last)
+        store(index, d, left)
+        store(weight, d, right_weight)
+
+
+@_compiled
+def _sum_rays(block, start, fraction, slope, numbers):  # type: ignore[no-untyped-def]
+    """The sums along `RAYS` rays in a block of rows: one vector each."""
+    last, total = numbers.dtype.type(block.shape[1] - BORDER), start * 0.0
+    begin = start + fraction
+    if has_windows(block) and spread(begin) < WINDOW and spread(begin + slope * (block.shape[0] - 1)) < WINDOW:
+        for k in range(block.shape[0]):
+            index, weight = find_neighbours(start, fraction, slope, numbers[k], last)
+            left, right = load_window(block[k], lowest(index), index)
+            total += fused(weight, right - left, left)
+    else:
+        for k in range(block.shape[0]):
+            index, weight = find_neighbours(start, fraction, slope, numbers[k], last)
+            left, right = load_pairs(block[k], index)
+            total += fused(weight, right - left, left)
+    return total
+
+
+class _Rays(NamedTuple):
+    """Of each ray of a view what `_trace` and `_enter_block` find; and its neighbours on a row, by `cross_row`."""
+
+    column: np.ndarray
+    ascent: np.ndarray
+    slope: np.ndarray
+    length: np.ndarray
+    start: np.ndarray
+    fraction: np.ndarray
+    left: np.ndarray
+    weight: np.ndarray
+
+
+@_compiled
+def _scratch(detectors, like):  # type: ignore[no-untyped-def]
+    detectors += RAYS  # so that the last of a range may be taken together with what is beyond it
+    exact, real = np.empty((2, detectors)), np.zeros((5, detectors), like.dtype)
+    return _Rays(exact[0], exact[1], real[0], real[1], real[2], real[3], np.empty(detectors, np.int32), real[4])
 
 
 @_compiled
 def project_one(image, sinogram, views, along, depth, ties, spacing, first_view, stop_view):  # type: ignore[no-untyped-def]
     """Add the line integrals of an image (rows, bordered columns) to the views of a range."""
-    height, width = image.shape[0], image.shape[1] - 2 * BORDER
-    start, fraction, slope, length, index, weight = _scratch(along.size, image)
-    sums = np.empty((along.size + PAIRS, 2), image.dtype)
+    height, width, count = image.shape[0], image.shape[1] - 2 * BORDER, sinogram.shape[1]
+    rays = _scratch(along.size, image)
+    sums = np.empty(along.size, image.dtype)
     rows = np.arange(BLOCK).astype(image.dtype)
     for v in range(first_view, stop_view):
+        _trace(views[v], along, depth, ties, spacing, rays)
         sums[:] = 0
         for top in range(0, height, BLOCK):
             n = min(BLOCK, height - top)
-            a, b = _enter_block(views[v], along, depth, ties, top, n, width, spacing, start, fraction, slope, length)
-            if a >= b:
-                continue
-            begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:]
-            index[b - a : b - a + PAIRS] = 0  # rays beyond the last read the border
-            for k in range(n):
-                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
-                row = image[top + k]
-                for d in range(0, b - a, PAIRS):
-                    gather_pairs(part, row, index, weight, np.uint64(d))
-        for d in range(along.size):
-            sinogram[v, d] += (sums[d, 0] + sums[d, 1]) * length[d]
+            a, b = _enter_block(rays, top, n, width, count)
+            block = image[top : top + n]
+            for d in range(a, b, RAYS):
+                part = _sum_rays(block, load(rays.start, d), load(rays.fraction, d), load(rays.slope, d), rows)
+                store(sums, d, load(sums, d) + part)
+        for d in range(count):
+            sinogram[v, d] += sums[d] * rays.length[d]
 
 
 @_compiled
 def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_block, stop_block):  # type: ignore[no-untyped-def]
     """Add the transpose of `project_one` to the blocks of rows of a range."""
-    height, width = image.shape[0], image.shape[1] - 2 * BORDER
-    start, fraction, slope, length, index, weight = _scratch(along.size, image)
+    height, width, count = image.shape[0], image.shape[1] - 2 * BORDER, sinogram.shape[1]
+    rays = _scratch(along.size, image)
     value = np.empty(along.size + PAIRS, image.dtype)
     rows = np.arange(BLOCK).astype(image.dtype)
     # Neighbouring rays add to overlapping pairs of pixels, which stalls the processor: they take turns on copies.
@@ -124,18 +187,18 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
         n = min(BLOCK, height - top)
         copies[:] = 0
         for v in range(views.shape[0]):
-            a, b = _enter_block(views[v], along, depth, ties, top, n, width, spacing, start, fraction, slope, length)
+            _trace(views[v], along, depth, ties, spacing, rays)
+            a, b = _enter_block(rays, top, n, width, count)
             if a >= b:
                 continue
-            begun, fractions, slopes = start[a:b], fraction[a:b], slope[a:b]
+            begun, fractions, slopes = rays.start[a:b], rays.fraction[a:b], rays.slope[a:b]
             for d in range(b - a):
-                value[d] = sinogram[v, a + d] * length[a + d]
-            index[b - a : b - a + PAIRS] = 0  # rays beyond the last add zeros to the border
-            value[b - a : b - a + PAIRS] = 0
+                value[d] = sinogram[v, a + d] * rays.length[a + d]
+            value[b - a : b - a + PAIRS] = 0  # of rays beyond the last
             for k in range(n):
-                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, rays.left, rays.weight)
                 for d in range(0, b - a, PAIRS):
-                    scatter_pairs(copies[k], np.uint64(image.shape[1]), index, weight, value, np.uint64(d))
+                    scatter_pairs(copies[k], np.uint64(image.shape[1]), rays.left, rays.weight, value, np.uint64(d))
         for k in range(n):
             for j in range(image.shape[1]):
                 for copy in range(PAIRS):
@@ -145,47 +208,49 @@ def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_b
 @_compiled
 def project_lanes(images, sinograms, views, along, depth, ties, spacing, first_view, stop_view):  # type: ignore[no-untyped-def]
     """As `project_one`, for `LANES` images at a time: they are the last dimension of both arrays."""
-    height, width = images.shape[0], images.shape[1] - 2 * BORDER
-    start, fraction, slope, length, index, weight = _scratch(along.size, images)
+    height, width, count = images.shape[0], images.shape[1] - 2 * BORDER, sinograms.shape[1]
+    rays = _scratch(along.size, images)
     sums = np.empty((along.size, LANES), images.dtype)
     rows = np.arange(BLOCK).astype(images.dtype)
     for v in range(first_view, stop_view):
+        _trace(views[v], along, depth, ties, spacing, rays)
         sums[:] = 0
         for top in range(0, height, BLOCK):
             n = min(BLOCK, height - top)
-            a, b = _enter_block(views[v], along, depth, ties, top, n, width, spacing, start, fraction, slope, length)
+            a, b = _enter_block(rays, top, n, width, count)
             if a >= b:
                 continue
-            begun, fractions, slopes, part = start[a:b], fraction[a:b], slope[a:b], sums[a:b]
+            begun, fractions, slopes, part = rays.start[a:b], rays.fraction[a:b], rays.slope[a:b], sums[a:b]
             for k in range(n):
-                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, rays.left, rays.weight)
                 row = images[top + k]
                 for d in range(b - a):
-                    gather_lanes(part, np.uint64(d), row, np.uint64(index[d]), weight[d])
-        for d in range(along.size):
+                    gather_lanes(part, np.uint64(d), row, np.uint64(rays.left[d]), rays.weight[d])
+        for d in range(count):
             for lane in range(LANES):
-                sinograms[v, d, lane] += sums[d, lane] * length[d]
+                sinograms[v, d, lane] += sums[d, lane] * rays.length[d]
 
 
 @_compiled
 def backproject_lanes(sinograms, images, views, along, depth, ties, spacing, first_block, stop_block):  # type: ignore[no-untyped-def]
     """As `backproject_one`, for `LANES` images at a time: they are the last dimension of both arrays."""
-    height, width = images.shape[0], images.shape[1] - 2 * BORDER
-    start, fraction, slope, length, index, weight = _scratch(along.size, images)
+    height, width, count = images.shape[0], images.shape[1] - 2 * BORDER, sinograms.shape[1]
+    rays = _scratch(along.size, images)
     rows = np.arange(BLOCK).astype(images.dtype)
     for top in range(first_block * BLOCK, min(stop_block * BLOCK, height), BLOCK):
         n = min(BLOCK, height - top)
         for v in range(views.shape[0]):
-            a, b = _enter_block(views[v], along, depth, ties, top, n, width, spacing, start, fraction, slope, length)
+            _trace(views[v], along, depth, ties, spacing, rays)
+            a, b = _enter_block(rays, top, n, width, count)
             if a >= b:
                 continue
-            begun, fractions, slopes, values = start[a:b], fraction[a:b], slope[a:b], sinograms[v, a:b]
-            lengths = length[a:b]
+            begun, fractions, slopes, values = rays.start[a:b], rays.fraction[a:b], rays.slope[a:b], sinograms[v, a:b]
+            lengths = rays.length[a:b]
             for k in range(n):
-                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, rays.left, rays.weight)
                 row = images[top + k]
                 for d in range(b - a):
-                    scatter_lanes(row, np.uint64(index[d]), values, np.uint64(d), weight[d], lengths[d])
+                    scatter_lanes(row, np.uint64(rays.left[d]), values, np.uint64(d), rays.weight[d], lengths[d])
 
 
 @_compiled
@@ -195,23 +260,24 @@ def line_sums(images, cotangents, sums, views, along, depth, ties, spacing, firs
     Adds to ``sums[v, d]``, in double precision, the sums along the ray of the interpolated values, of their derivative
     across the ray's position, and of that derivative times the row.
     """
-    height, width = images.shape[1], images.shape[2] - 2 * BORDER
-    start, fraction, slope, length, index, weight = _scratch(along.size, images)
+    height, width, count = images.shape[1], images.shape[2] - 2 * BORDER, cotangents.shape[2]
+    rays = _scratch(along.size, images)
     rows = np.arange(BLOCK).astype(images.dtype)
     for v in range(first_view, stop_view):
+        _trace(views[v], along, depth, ties, spacing, rays)
         for top in range(0, height, BLOCK):
             n = min(BLOCK, height - top)
-            a, b = _enter_block(views[v], along, depth, ties, top, n, width, spacing, start, fraction, slope, length)
+            a, b = _enter_block(rays, top, n, width, count)
             if a >= b:
                 continue
-            begun, fractions, slopes = start[a:b], fraction[a:b], slope[a:b]
+            begun, fractions, slopes = rays.start[a:b], rays.fraction[a:b], rays.slope[a:b]
             for k in range(n):
-                cross_row(rows[k], b - a, width, begun, fractions, slopes, index, weight)
+                cross_row(rows[k], b - a, width, begun, fractions, slopes, rays.left, rays.weight)
                 for image in range(images.shape[0]):
                     row = images[image, top + k]
                     for d in range(b - a):
-                        left, right = row[index[d]], row[index[d] + 1]
+                        left, right = row[rays.left[d]], row[rays.left[d] + 1]
                         g = cotangents[image, v, a + d]
-                        sums[v, a + d, 0] += g * (left + weight[d] * (right - left))
+                        sums[v, a + d, 0] += g * (left + rays.weight[d] * (right - left))
                         sums[v, a + d, 1] += g * (right - left)
                         sums[v, a + d, 2] += g * (right - left) * (top + k)

@@ -21,13 +21,11 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
 from operators.kernels.bundles import (
     add_sums,
     blend,
-    end_of_rays,
     gather_line,
     gather_plane,
     scatter_line,
@@ -35,7 +33,9 @@ from operators.kernels.bundles import (
     spread,
     take_values,
 )
+from operators.kernels.compiled import compiled
 from operators.kernels.joseph import BORDER, cross_row
+from operators.kernels.simd import RAYS
 from operators.kernels.vector import PAIRS
 
 __all__ = ["BLOCK", "backproject_volume", "project_volume", "view_gradient"]
@@ -43,7 +43,7 @@ __all__ = ["BLOCK", "backproject_volume", "project_volume", "view_gradient"]
 BLOCK = 16  # slabs for which a ray's position is computed in double precision once; at most that of two dimensions
 _FAR = 1e7  # beyond any volume, and exact in 32 bits
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 
 
 @_compiled
@@ -76,7 +76,7 @@ def _enter_sheet(view, c, ties, top, shape, spacing, columns, rays):  # type: ig
     Returns also the position along the second axis at the slab `top` and the slope there, the same for all rays.
     """
     _, _, _, start, fraction, slope, length = rays
-    count, slabs = start.size - PAIRS, min(BLOCK, shape[0] - top)
+    count, slabs = start.size - RAYS, min(BLOCK, shape[0] - top)
     column = c - (columns - 1) / 2
     place_d, d = _direction(view, column, 0.0, 0)
     place_a, a = _direction(view, column, 0.0, 1)
@@ -122,7 +122,7 @@ def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: i
     first and one past the last row with a ray that meets the block of slabs.
     """
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
-    count, steps = length.size - PAIRS, min(BLOCK, shape[0] - top) - 1
+    count, steps = length.size - RAYS, min(BLOCK, shape[0] - top) - 1
     column = c - (columns - 1) / 2
     first, stop = count, 0
     for r in range(count):
@@ -150,7 +150,7 @@ def _enter_bundle(view, c, ties, top, shape, spacing, columns, rays):  # type: i
 @_compiled
 def _scratch(count, like):  # type: ignore[no-untyped-def]
     """What is computed for the `count` rays of a bundle, and the indices and weights of a crossing of two axes."""
-    count += PAIRS  # so that the last may be taken together with what is beyond it
+    count += RAYS  # so that the last may be taken together with what is beyond it
     real, whole = np.zeros((9, count), like.dtype), np.zeros((2, count), np.int32)
     rays = (real[0], real[1], real[2], real[3], real[4], real[5], real[6])
     return rays, (whole[0], real[7], whole[1], real[8])
@@ -172,7 +172,6 @@ def _is_sheet(view):  # type: ignore[no-untyped-def]
 def _gather_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, line, sums):  # type: ignore[no-untyped-def]
     """Add to the sums of the rays of a sheet what they meet in a block of slabs."""
     count, lanes = start.size, volume.shape[2] // bordered
-    end_of_rays(index, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         position = place + slope * k
         if -1 < position < volume.shape[1] - 2 * BORDER:
@@ -188,7 +187,6 @@ def _gather_sheet(volume, top, place, slope, bordered, start, fraction, slope_b,
 def _scatter_sheet(volume, top, place, slope, bordered, start, fraction, slope_b, index, weight, lines, values):  # type: ignore[no-untyped-def]
     """Add the values of the rays of a sheet to a block of slabs: the transpose of `_gather_sheet`."""
     count, lanes = start.size, volume.shape[2] // bordered
-    end_of_rays(index, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         position = place + slope * k
         if -1 < position < volume.shape[1] - 2 * BORDER:
@@ -207,8 +205,6 @@ def _gather_bundle(volume, top, bordered, rays, crossing, sums):  # type: ignore
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
     index_a, weight_a, index_b, weight_b = crossing
     count, width_a, width_b = length.size, volume.shape[1] - 2 * BORDER, bordered - 2 * BORDER
-    end_of_rays(index_a, count)
-    end_of_rays(index_b, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         step = length.dtype.type(k)
         cross_row(step, count, width_a, start_a, fraction_a, slope_a, index_a, weight_a)
@@ -222,8 +218,6 @@ def _scatter_bundle(volume, top, bordered, rays, crossing, values):  # type: ign
     start_a, fraction_a, slope_a, start_b, fraction_b, slope_b, length = rays
     index_a, weight_a, index_b, weight_b = crossing
     count, width_a, width_b = length.size, volume.shape[1] - 2 * BORDER, bordered - 2 * BORDER
-    end_of_rays(index_a, count)
-    end_of_rays(index_b, count)
     for k in range(min(BLOCK, volume.shape[0] - top)):
         step = length.dtype.type(k)
         cross_row(step, count, width_a, start_a, fraction_a, slope_a, index_a, weight_a)
