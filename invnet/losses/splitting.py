@@ -26,6 +26,9 @@ class DataSplitting(Loss):
     Cartesian magnetic resonance it is SSDU [1]_, and the parts are those of the sampled lines or points; for the
     identity it is Noise2Self [2]_, with zeros in the place of what is held out.
 
+    What the model makes of the entries that it sees is not learned where A takes them apart, pixel by pixel (a mask,
+    the identity): add `SURE` there, or reconstruct with some of them hidden, as in training.
+
     Parameters
     ----------
     held_out : float

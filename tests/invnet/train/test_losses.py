@@ -9,7 +9,7 @@ from skimage.metrics import structural_similarity
 from torch import nn
 
 from invnet import Info, Physics, PostProcess, Reconstructor, train
-from invnet.data import Measurements, Pairs
+from invnet.data import Measurements, Pairs, Patches, sample_image
 from invnet.losses import (
     SURE,
     Adversarial,
@@ -20,7 +20,7 @@ from invnet.losses import (
     Noise2Noise,
     Supervised,
 )
-from invnet.nets import OnImages
+from invnet.nets import DnCNN, OnImages
 from invnet.noise import Gaussian, Poisson, PoissonGaussian, Uniform
 from operators import AveragePool, Identity, Mask
 from operators.mri import CartesianMRI
@@ -144,6 +144,30 @@ def test_sure_reaches_the_supervised_optimum(precision):
     chosen = options(steps=300, precision=precision)
     train(method, Measurements(y), SURE(), physics=Physics(Identity((8, 1)), Gaussian(0.5)), options=chosen)
     assert layer.weight.item() == pytest.approx(WIENER, abs=0.02)
+
+
+def test_sure_teaches_networks_with_kinks():
+    """The exact divergence of a ReLU network has no gradient for its kinks, and leaves it at the noise."""
+    image = sample_image("camera", size=96)
+    y = image + 0.1 * random(96, 96)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        method = PostProcess(DnCNN(depth=3, width=12, norm=None))
+    chosen = options(steps=150, batch_size=8, lr=3e-3)
+    physics = Physics(Identity((24, 24)), Gaussian(0.1))
+    patches = Patches(y[None], 24, per_image=500)
+    train(method, Measurements(patches), SURE(), physics=physics, options=chosen)
+    with torch.no_grad():
+        error = (method(y, Physics(Identity((96, 96)))) - image).square().mean()
+    assert error < 0.6 * 0.1**2
+
+
+@pytest.mark.parametrize("step", [0.01, 0.1])
+def test_sure_of_nothing_counted(step):
+    """No variance, no derivative: only the distance is left."""
+    physics = Physics(Identity(8), Poisson(0.1))
+    value = SURE(step)(lambda y, physics: y + 1, Batch(y=torch.zeros(2, 8), physics=physics), torch.Generator())
+    assert value == 1
 
 
 def test_sure_validates_too():
@@ -394,6 +418,7 @@ def on(loss, *names, **more):
         (lambda: Adversarial("D"), TypeError, "discriminator takes a torch.nn.Module, got str"),
         (lambda: Adversarial(Threshold(), -1), ValueError, "weight must be at least 0, got -1"),
         (lambda: Adversarial(Threshold(), lr=0), ValueError, "lr must be positive, got 0"),
+        (lambda: SURE(0), ValueError, "SURE: step must be positive, got 0"),
         (lambda: SURE() + 1, TypeError, "unsupported operand"),
         (lambda: "2" * SURE(), TypeError, "SURE: a factor takes a real number"),
     ],
