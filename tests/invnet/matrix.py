@@ -266,7 +266,7 @@ RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
         max_iter=500 if s.full else 160,
         patience=None,
     ),
-    "PostProcess, U-Net": lambda s: trained(PostProcess(unet(s)), s, 150 if s.full else 30),
+    "PostProcess, U-Net": lambda s: trained(PostProcess(unet(s)), s, 150 if s.full else 40),
     "Unrolled, proximal gradients": lambda s: trained(Unrolled(dncnn(s), 4), s, 60 if s.full else 15),
     "Unrolled, variational": lambda s: trained(Unrolled(dncnn(s, False), 4, "variational"), s, 60 if s.full else 15),
     "Unrolled, MoDL": lambda s: trained(Unrolled(dncnn(s), 2, "modl"), s, 60 if s.full else 25),
