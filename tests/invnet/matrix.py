@@ -105,7 +105,7 @@ OPERATORS: dict[str, Callable[[int], LinearOperator]] = {
     "radial MRI": lambda n: NonCartesianMRI(radial_trajectory((n, n), n // 2 + 4, samples=2 * n).float(), (n, n)),
     "parallel beam": lambda n: ParallelBeam((n, n), angles(24 + n // 8, math.pi)),
     "fan beam": lambda n: FanBeam((n, n), angles(32 + n // 8, 2 * math.pi), 5 * n // 2, 2.0 * n, 2.0 * n),
-    "cone beam": lambda n: ConeBeam((4, n, n), angles(16, 2 * math.pi), (8, 2 * n), 2.0 * n, 2.0 * n),
+    "cone beam": lambda n: ConeBeam((4, n, n), angles(8 + n // 8, 2 * math.pi), (8, 5 * n // 2), 2.0 * n, 2.0 * n),
     "a user's own": lambda n: RunningSum((n, n)),
 }
 
@@ -244,11 +244,15 @@ RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
     "MAP, total variation": lambda s: MAP(s.total_variation, 6.0, max_iter=300),
     "PlugAndPlay, hqs": lambda s: PlugAndPlay(s.smooth),
     "PlugAndPlay, pgd": lambda s: PlugAndPlay(s.smooth, "pgd", max_iter=60),
-    "PlugAndPlay, admm": lambda s: PlugAndPlay(s.smooth, "admm", sigma=0.1, max_iter=30),
-    "RED": lambda s: RED(s.smooth, sigma=0.1, max_iter=60),
+    "PlugAndPlay, admm": lambda s: PlugAndPlay(s.smooth, "admm", sigma=0.1, max_iter=30 if s.full else 15),
+    "RED": lambda s: RED(s.smooth, sigma=0.1, max_iter=60 if s.full else 20),
     "DiffPIR": lambda s: DiffPIR(s.smooth, samples=8, sigma=(0.3, 0.1), max_iter=12),
     "DPS": lambda s: DPS(
-        s.smooth_with_gradients, samples=8, sigma=(0.2, 0.08), guidance=s.truth.numel() ** 0.5 / 64, max_iter=30
+        s.smooth_with_gradients,
+        samples=8 if s.full else 4,
+        sigma=(0.2, 0.08),
+        guidance=s.truth.numel() ** 0.5 / 64,
+        max_iter=30,
     ),
     "SplitGibbs": lambda s: SplitGibbs(s.smooth, samples=8, sigma=(0.3, 0.05), max_iter=8, prior_steps=3),
     "DeepImagePrior": lambda s: DeepImagePrior(
@@ -262,7 +266,7 @@ RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
         max_iter=500 if s.full else 160,
         patience=None,
     ),
-    "PostProcess, U-Net": lambda s: trained(PostProcess(unet(s)), s, 150 if s.full else 30),
+    "PostProcess, U-Net": lambda s: trained(PostProcess(unet(s)), s, 150 if s.full else 40),
     "Unrolled, proximal gradients": lambda s: trained(Unrolled(dncnn(s), 4), s, 60 if s.full else 15),
     "Unrolled, variational": lambda s: trained(Unrolled(dncnn(s, False), 4, "variational"), s, 60 if s.full else 15),
     "Unrolled, MoDL": lambda s: trained(Unrolled(dncnn(s), 2, "modl"), s, 60 if s.full else 25),
