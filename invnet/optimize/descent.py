@@ -31,7 +31,8 @@ def descend(
     objective never rises (but for rounding), and every limit point is stationary, whether or not the function is
     convex; if it is, that is a minimum, and the rate is that of FISTA with restart.
 
-    The residual is the length of the gradient step, relative to the image's norm: zero at stationary points only.
+    The residual is the length of the gradient step, or of the iteration's whole step with its momentum if that is
+    longer, relative to the image's norm: zero at stationary points only.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def descend(
         enough = reached <= height - _DECREASE * curvature * moved**2 + _rounding(height)
         if progress.due:
             tiny = torch.finfo(moved.dtype).tiny
-            residual = norm(new - ahead, batch) / norm(new, batch).clamp_min(tiny)
+            residual = torch.maximum(norm(new - ahead, batch), moved) / norm(new, batch).clamp_min(tiny)
             x = progress.record(x, torch.where(over_batch(enough, shape), new, last), residual)
         # The momentum goes back to one where it points uphill, and where it led too far.
         restart = ~enough | (dot(ahead - new, new - last, batch) > 0)
