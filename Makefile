@@ -3,6 +3,7 @@
 #   make demo     restore real photographs: prints a table, writes demo.png
 #   make test     the test suite, lint and types are `make lint`
 #   make bench    timings beside the peers, in one run
+#   make matrix   every reconstructor with every physics: the table of the documentation, which takes an hour
 #   make gpu      on a machine with an NVIDIA GPU: its tests, then its timings
 #   make docs     the documentation, in docs/_build/html
 #
@@ -16,7 +17,7 @@ PIP = $(VENV)/bin/pip --disable-pip-version-check install --quiet
 CONSTRAINED = $(PIP) --constraint constraints.txt --constraint $(VENV)/torch.txt
 WORKERS ?= auto
 
-.PHONY: demo test lint bench gpu docs clean
+.PHONY: demo test lint bench matrix gpu docs clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/demo.py --out demo.png
@@ -32,6 +33,9 @@ lint: $(VENV)/test
 bench: $(VENV)/bench
 	for script in tests/benchmarks/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done
 
+matrix: $(VENV)/test
+	$(VENV)/bin/python -m tests.invnet.matrix
+
 gpu: $(VENV)/test
 	$(VENV)/bin/python -m tests.benchmarks.gpu
 
@@ -39,7 +43,7 @@ docs: $(VENV)/docs
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf $(VENV) docs/_build docs/reference/generated demo.png
+	rm -rf $(VENV) docs/_build docs/gallery docs/reference/generated docs/reference/backreferences demo.png
 
 # A stamp file for each set of packages, redone when what it was made from changes.
 $(VENV)/torch.txt:
@@ -61,5 +65,5 @@ $(VENV)/bench: $(VENV)/test tests/benchmarks/peers.txt
 	touch $@
 
 $(VENV)/docs: $(VENV)/torch.txt pyproject.toml constraints.txt
-	$(CONSTRAINED) --editable ".[docs,plot]"
+	$(CONSTRAINED) --editable ".[docs]"
 	touch $@

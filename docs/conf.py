@@ -1,6 +1,12 @@
 """Configuration of the documentation."""
 
 import importlib.metadata
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for run_examples
+os.environ["TQDM_DISABLE"] = "1"  # progress bars belong in a terminal, not on a page
 
 project = "invnet"
 author = "The invnet developers"
@@ -15,6 +21,7 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "sphinx-mathjax-offline",
+    "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
 
@@ -26,13 +33,38 @@ default_role = "py:obj"
 
 doctest_global_setup = "import torch"
 
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "image_scrapers": ("run_examples.figures",),
+    "reset_argv": "run_examples.arguments",
+    "reset_modules": (),
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "show_memory": False,
+    "min_reported_time": 0,
+    "write_computation_times": False,
+    "within_subsection_order": "ExampleTitleSortKey",
+    "copyfile_regex": r"README.*",
+    "doc_module": ("invnet", "operators"),
+    "reference_url": {"invnet": None, "operators": None},
+    "backreferences_dir": "reference/backreferences",
+    "prefer_full_module": {r".*"},
+    "plot_gallery": True,
+}
+
 html_theme = "pydata_sphinx_theme"
 html_title = "invnet"
+html_sidebars = {"index": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "gallery/*": []},
 }
-html_sidebars = {"explanation/*": []}
 html_static_path = ["_static"]
+html_css_files = ["invnet.css"]
+html_show_sourcelink = False

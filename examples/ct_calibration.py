@@ -1,4 +1,6 @@
-"""Find a scanner's geometry from its own measurements, by gradient descent.
+"""
+Calibrate a scanner from its own measurements
+=============================================
 
 The rotation axis is not where it should be, and the stage stopped at other angles than the ones it was sent to. Both
 are fitted to the measurements: a projection's gradients reach its geometry. Filtered backprojection shows what was lost
@@ -57,7 +59,7 @@ def fit(y, shape, nominal):
 
 def main():
     """Simulate the scan, calibrate, print the table and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="calibration.png", help="the figure's file (default: calibration.png)")
     out = parser.parse_args().out
 

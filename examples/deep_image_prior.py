@@ -1,4 +1,6 @@
-"""Fill in missing pixels with an untrained network.
+"""
+Inpaint with an untrained network: Deep Image Prior
+===================================================
 
 The network has seen no image but the measured pixels of this one: that it is convolutional, of several scales, is all
 its knowledge. It is fitted to the pixels that are there, and stops by itself before it fits their noise. Run it by
@@ -23,7 +25,7 @@ def network(channels):
 
 def main():
     """Reconstruct, print the table and the course of the fit, and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="deep_image_prior.png", help="the figure's file")
     parser.add_argument("--size", type=int, default=128, help="the image's size in pixels (default: 128)")
     parser.add_argument("--iterations", type=int, default=1500, help="iterations at most (default: 1500)")

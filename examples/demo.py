@@ -1,4 +1,6 @@
-"""Restore real photographs from three kinds of measurements.
+"""
+Restore photographs from three kinds of measurements
+====================================================
 
 Camera shake with noise, 70 % missing pixels, and a quarter of the resolution: each is a linear operator, and the same
 two reconstructors invert all of them, the operator's direct inverse and the most probable image under a prior.
@@ -48,7 +50,7 @@ def restore(photograph, physics, generator):
 
 def main():
     """Reconstruct, print the table and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="demo.png", help="the figure's file (default: demo.png)")
     out = parser.parse_args().out
 

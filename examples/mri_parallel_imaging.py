@@ -1,4 +1,6 @@
-"""Parallel imaging: reconstruct undersampled multi-coil k-space, with coil sensitivities from its own centre.
+"""
+Parallel imaging: undersampled multi-coil k-space
+=================================================
 
 Give a file of centred k-space, ``(coils, H, W)`` in NumPy's format with zeros where nothing was sampled:
 ``python examples/mri_parallel_imaging.py --kspace kspace.npy --out mri.png``. Without one, the example simulates eight
@@ -6,9 +8,9 @@ coils that see a photograph, sampled at every fourth point on average by Poisson
 """
 
 import argparse
+import math
 import time
 
-import numpy as np
 import torch
 
 import invnet
@@ -71,17 +73,17 @@ def noise_level(kspace):
     samples = kspace.abs()
     rim = (axes[0][:, None] ** 2 + axes[1] ** 2 > 0.8) & (samples > 0).all(0)
     # The median of the noise's magnitude is sigma sqrt(2 log 2).
-    return samples[:, rim].median().item() / (2 * np.log(2)) ** 0.5
+    return samples[:, rim].median().item() / (2 * math.log(2)) ** 0.5
 
 
 def main():
     """Reconstruct in four ways and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kspace", help="a .npy file of shape (coils, H, W); simulated by default")
     parser.add_argument("--out", default="mri.png", help="the figure's file (default: mri.png)")
     arguments = parser.parse_args()
     generator = torch.Generator().manual_seed(0)
-    kspace = torch.from_numpy(np.load(arguments.kspace)) if arguments.kspace else simulated(generator)
+    kspace = invnet.data.read_numpy(arguments.kspace) if arguments.kspace else simulated(generator)
     images = reconstructions(padded(kspace))
     brightest = images["CG-SENSE"].abs().max()
     invnet.plot.compare({"k-space": {name: x.abs() / brightest for name, x in images.items()}}, path=arguments.out)

@@ -1,4 +1,6 @@
-"""Radial sampling of an object that changes: frame by frame, and in the subspace of the signals that can occur.
+"""
+Radial MRI of an object that changes
+====================================
 
 Every frame takes a few spokes at golden angles, far too few for an image. The signal of every pixel decays, each at a
 rate of its own, and all such decays are nearly mixtures of three. So the images of all frames are three coefficient
@@ -54,7 +56,7 @@ def timed(name, function):
 
 def main():
     """Simulate, reconstruct in three ways and draw three of the frames."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="radial.png", help="the figure's file (default: radial.png)")
     out = parser.parse_args().out
 

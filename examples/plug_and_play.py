@@ -1,4 +1,6 @@
-"""Deblur a photograph with a denoiser that knows nothing of blur.
+"""
+Plug and play: deblur with a denoiser that knows no blur
+========================================================
 
 Camera shake is undone by half-quadratic splitting: a data step that the operator solves, and a denoiser in the place of
 a prior, in turns. The denoisers are classical ones of scikit-image, which need no training; a trained network goes in
@@ -35,7 +37,7 @@ def non_local_means(x, sigma):
 
 def main():
     """Reconstruct with each denoiser, print the table and draw the figure."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="plug_and_play.png", help="the figure's file (default: plug_and_play.png)")
     out = parser.parse_args().out
 

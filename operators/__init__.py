@@ -1,6 +1,6 @@
 """Matrix-free linear operators on torch tensors, each with its exact adjoint."""
 
-from operators import mri
+from operators import interop, mri
 from operators.algebra import normalize
 from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
 from operators.color import BayerMosaic, ChannelMix, Grayscale
@@ -54,6 +54,7 @@ __all__ = [
     "block_diag",
     "from_function",
     "hstack",
+    "interop",
     "mri",
     "normalize",
     "vstack",

@@ -33,6 +33,12 @@ class Adjoint(LinearOperator):
         super().__init__(operator.out_shape, operator.in_shape)
         self.operator = operator
 
+    @property
+    def name(self) -> str:
+        """The operator's name in messages."""
+        made = self._modules.get("operator")  # not yet while its shapes are checked
+        return f"{made.name}.H" if isinstance(made, LinearOperator) else "Adjoint"
+
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self.operator.adjoint(x)
 
@@ -108,7 +114,7 @@ class Compose(LinearOperator):
         return self.inner.gram if middle.is_identity else compose(self.inner.H, compose(middle, self.inner))
 
     def _cogram(self) -> LinearOperator:
-        return self.H.gram
+        return compose(self.inner.H, self.outer.H).gram  # a subclass may have another adjoint operator, which asks here
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         simpler = simplified(self.inner, inner)
@@ -119,7 +125,8 @@ class Compose(LinearOperator):
         return None if simpler is None else compose(simpler, self.inner)
 
     def _norm(self) -> torch.Tensor:
-        if is_unitary(self.inner):
+        may_be_onto = math.prod(self.inner.out_shape) <= math.prod(self.inner.in_shape)
+        if may_be_onto and self.inner.H.gram.is_identity:  # like a crop: unitary on what it does not lose
             return self.outer.norm()
         return self.inner.norm() if is_unitary(self.outer) else super()._norm()
 

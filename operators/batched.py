@@ -28,6 +28,8 @@ class Batched(LinearOperator):
     Batched((3, 4) -> (3, 4), Identity((4,) -> (4,)))
     """
 
+    operator: LinearOperator
+
     def __init__(self, operator: LinearOperator, leading: Shape) -> None:
         lead = as_shape(leading, "Batched", "leading")
         super().__init__((*lead, *operator.in_shape), (*lead, *operator.out_shape))

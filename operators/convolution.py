@@ -56,7 +56,8 @@ class Convolution(LinearOperator):
         "same", "reflect" and "replicate" take kernels of odd size, which have a centre; "circular" takes any.
     mode : {"convolution", "correlation"}
     method : {"auto", "direct", "fft"}
-        "direct" sums the products (by torch's ``conv``), "fft" multiplies spectra, at a cost nearly independent of the
+        "direct" sums the products (on a CPU by compiled code where an image has one channel and up to two dimensions,
+        else by torch's ``conv``), "fft" multiplies spectra, at a cost nearly independent of the
         kernel's size. "auto" chooses, once, the one that is faster by a cost model that is fitted to measurements on a
         CPU (and used on every device); the representation shows which.
 
@@ -131,6 +132,7 @@ class Convolution(LinearOperator):
         self.chooses_method = method == "auto"
         self.method = faster_method(direct, by_fft, channels or (1, 1), kernel.dtype) if method == "auto" else method
         self.plan: DirectPlan | FourierPlan = direct if self.method == "direct" else by_fft
+        self.stencil = direct.stencil if self.method == "direct" else None
         # What the plan makes of the kernel, and the grams on the image's own grid.
         self._cache: KernelCache = KernelCache()
         self._gram_cache, self._cogram_cache = StructureCache(), StructureCache()
@@ -138,15 +140,25 @@ class Convolution(LinearOperator):
     # ---------------------------------------------------------------- the map and its adjoint
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return on_images(self._convolved, x, self.kernel, self.in_shape, self.out_shape)
+        kernel, stencil = self.kernel, self.stencil
+        if stencil is not None and stencil.takes(x, kernel):
+            return stencil.forward(x, kernel)
+        return on_images(self._convolved, x, kernel, self.in_shape, self.out_shape)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        return on_images(self._transposed, y, self.kernel, self.out_shape, self.in_shape)
+        kernel, stencil = self.kernel, self.stencil
+        if stencil is not None and stencil.takes(y, kernel):
+            return stencil.adjoint(y, kernel)
+        return on_images(self._transposed, y, kernel, self.out_shape, self.in_shape)
 
     def _convolved(self, x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        if self.stencil is not None and self.stencil.takes(x, cast := kernel.to(x.dtype)):
+            return self.stencil.forward(x, cast)
         return self.plan.forward(x, self._cache.get(kernel, x.dtype, self.plan.prepared))
 
     def _transposed(self, y: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        if self.stencil is not None and self.stencil.takes(y, cast := kernel.to(y.dtype)):
+            return self.stencil.adjoint(y, cast)
         return self.plan.adjoint(y, self._cache.get(kernel, y.dtype, self.plan.prepared))
 
     def _transfer_function(self, kernel: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:

@@ -13,6 +13,7 @@ import torch
 
 from operators import solve
 from operators.checks import Shape, as_shape
+from operators.norm_cache import NormCache
 from operators.registration import register_tensor
 from operators.scalars import Scalar, reciprocal
 
@@ -56,12 +57,14 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     is_identity = False  # whether the operator is known to be the identity map
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
     has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
+    runs_on_cpu_only = False  # whether it refuses tensors on other devices
     merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
         super().__init__()
         self.in_shape = as_shape(in_shape, self.name, "in_shape")
         self.out_shape = as_shape(out_shape, self.name, "out_shape")
+        self._norm_cache = NormCache()
 
     # ---------------------------------------------------------------- what a subclass writes
 
@@ -85,7 +88,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return algebra.Gram(algebra.Adjoint(self))
 
     def _norm(self) -> torch.Tensor:
-        return solve.norm(self)
+        return self._norm_cache.get(self, lambda: solve.norm(self))
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         # One Landweber step from zero: the adjoint at the scale of the image.
@@ -195,7 +198,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return self._gram()
 
     def norm(self) -> torch.Tensor:
-        """The largest singular value, a real scalar tensor; differentiable in the operator's parameters."""
+        """The largest singular value, a real scalar tensor; differentiable in the operator's parameters.
+
+        Where it takes an iteration (`operators.solve.norm`), an operator of this package keeps it for as long as its
+        tensors stay the same and take no gradients.
+        """
         return self._norm()
 
     def to_matrix(self, dtype: torch.dtype = torch.float64) -> torch.Tensor:
@@ -330,7 +337,8 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _check(self, x: torch.Tensor, shape: tuple[int, ...], what: str) -> None:
         if not isinstance(x, torch.Tensor):
-            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}")
+            hint = "; torch.from_dlpack makes a tensor of it" if hasattr(x, "__dlpack__") else ""
+            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}{hint}")
         size = x.shape
         if size[len(size) - len(shape) :] != shape:
             takes = ", ".join(["...", *map(str, shape)])

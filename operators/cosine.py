@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
 from operators.algebra import identity_multiple
 from operators.core import LinearOperator
-from operators.fourier import fft, inverse_fft
+from operators.cosine_transform import cosine_transform, has_cosine_transform, inverse_cosine_transform
+from operators.fourier import fft, inverse_fft, on_real_and_imaginary
 from operators.scalars import Scalar, is_complex
 from operators.solve import over_batch
 
@@ -74,6 +77,16 @@ class CosineDiagonal(LinearOperator):
         return super()._scaled_by(scalar) if is_complex(scalar) else CosineDiagonal(scalar * self.eigenvalues)
 
     def _filtered(self, x: torch.Tensor, eigenvalues: torch.Tensor) -> torch.Tensor:
+        if has_cosine_transform(x.real):
+            parts = functools.partial(self._filtered_by_cosines, eigenvalues=eigenvalues)
+            return on_real_and_imaginary(parts, x) if x.is_complex() else parts(x)
+        return self._filtered_by_mirroring(x, eigenvalues)
+
+    def _filtered_by_cosines(self, x: torch.Tensor, eigenvalues: torch.Tensor) -> torch.Tensor:
+        spectrum = cosine_transform(x, self.in_shape) * eigenvalues.to(x.dtype)
+        return inverse_cosine_transform(spectrum, self.in_shape)
+
+    def _filtered_by_mirroring(self, x: torch.Tensor, eigenvalues: torch.Tensor) -> torch.Tensor:
         # The transform of the mirrored image is the cosine transform, up to a phase that the way back undoes.
         dims = tuple(range(-len(self.in_shape), 0))
         mirrored = x

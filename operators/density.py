@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from operators.checks import Shape, as_shape, check_positive_int
+from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.nufft_plans import PlanStore
 from operators.nufft_product import nufft
 
@@ -40,7 +40,7 @@ def pipe_menon(points: torch.Tensor, in_shape: Shape, iterations: int = 30) -> t
     Raises
     ------
     TypeError, ValueError
-        If `iterations` or `in_shape` are no positive integers.
+        If `iterations` or `in_shape` are no positive integers, or the points not finite or of other dimensions.
     ImportError
         If finufft is not installed.
 
@@ -56,6 +56,12 @@ def pipe_menon(points: torch.Tensor, in_shape: Shape, iterations: int = 30) -> t
     tensor([1.0000, 1.0000, 1.0000, 1.0000, 0.5000, 1.0000, 1.0000, 1.0000, 0.5000])
     """
     shape = as_shape(in_shape, "pipe_menon")
+    check_finite(points, "pipe_menon", "points")
+    if points.is_complex() or points.ndim == 0 or points.shape[-1] != len(shape):
+        raise ValueError(
+            f"pipe_menon: takes real points of shape (..., d) for an in_shape of d dimensions, "
+            f"got {points.dtype} of shape {tuple(points.shape)} for in_shape {shape}"
+        )
     check_positive_int(iterations, "pipe_menon", "iterations")
     # On a field of twice the size, where the autocorrelation of the field of view, a triangle, has its support.
     doubled = [2 * n for n in shape]

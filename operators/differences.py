@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from operators.checks import Shape, as_shape
+from operators.checks import Shape, as_shape, check_choice
 from operators.core import LinearOperator
 from operators.cosine import CosineDiagonal
 from operators.fourier_multiplier import FourierMultiplier
@@ -49,8 +49,7 @@ class FiniteDifference(LinearOperator):
         shape = as_shape(in_shape, self.name)
         if not shape:
             raise ValueError(f"{self.name}: takes an in_shape of at least one dimension, got ()")
-        if boundary not in ("neumann", "circular"):
-            raise ValueError(f"{self.name}: boundary takes neumann or circular, got {boundary!r}")
+        check_choice(boundary, ("neumann", "circular"), self.name, "boundary")
         super().__init__(shape, (len(shape), *shape))
         self.boundary = boundary
         # No number of its own, but `.to()` tells it where its gram is to live.

@@ -1,4 +1,4 @@
-"""Convolution as a sum of products, by torch's own convolutions."""
+"""Convolution as a sum of products, by compiled code or torch's own convolutions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from operators.correlation import Correlation, Weights, correlate_transposed, flipped
 from operators.one_channel import OneChannelCorrelation
 from operators.padding import Margins, extend, fold
+from operators.stencil import Stencil
 
 __all__ = ["DirectPlan"]
 
@@ -27,8 +28,10 @@ class DirectPlan:
         How many zeros are added before and after each dimension, and by how much the image goes on in another way.
     reverse : bool
         Whether the kernel is reversed, as in true convolution.
+    stencil : Stencil, optional
+        The compiled code for images that it takes.
     forth, back : Correlation or OneChannelCorrelation
-        For the image, and for the adjoint: None if there is a stride.
+        torch's, for the image, and for the adjoint: None if there is a stride.
     """
 
     spatial: tuple[int, ...]
@@ -39,6 +42,7 @@ class DirectPlan:
     zeros: Margins
     continued: Margins | None
     reverse: bool
+    stencil: Stencil | None
     forth: Correlation | OneChannelCorrelation
     back: Correlation | OneChannelCorrelation | None
 
@@ -68,7 +72,9 @@ class DirectPlan:
             forth = _without_stride(extended, kernel_size, zeros, has_channels)
             back = _without_stride(outputs, kernel_size, missing, has_channels)
         continued = None if adds_zeros else widths
-        return cls(spatial, kernel_size, stride, outputs, padding, zeros, continued, reverse, forth, back)
+        is_stencil = not has_channels and Stencil.fits(kernel_size, stride)
+        stencil = Stencil(spatial, kernel_size, widths, stride, padding, reverse) if is_stencil else None
+        return cls(spatial, kernel_size, stride, outputs, padding, zeros, continued, reverse, stencil, forth, back)
 
     def prepared(self, kernel: torch.Tensor) -> tuple[Weights, Weights]:
         """The weights of torch's convolution, and of the one for the adjoint."""
@@ -100,4 +106,5 @@ def _without_stride(
     spatial: Sequence[int], kernel_size: Sequence[int], zeros: Margins, has_channels: bool
 ) -> Correlation | OneChannelCorrelation:
     correlation = Correlation.of(kernel_size, (1,) * len(kernel_size), zeros)
-    return correlation if has_channels else OneChannelCorrelation.of(correlation, spatial, zeros)
+    is_volume = len(kernel_size) == 3 and not has_channels
+    return OneChannelCorrelation.of(correlation, spatial, zeros) if is_volume else correlation

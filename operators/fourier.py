@@ -14,6 +14,7 @@ from operators.core import LinearOperator
 
 __all__ = [
     "FourierTransform",
+    "added_in_place",
     "fft",
     "inverse_fft",
     "on_real_and_imaginary",
@@ -152,6 +153,13 @@ def scaled_in_place(z: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
     if torch.compiler.is_compiling() or factor.requires_grad or torch._C._are_functorch_transforms_active():
         return z * factor
     return z.mul_(factor)
+
+
+def added_in_place(total: torch.Tensor, z: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """``total + z * factor`` in the memory of total, a temporary too, where torch's transforms allow that."""
+    if torch.compiler.is_compiling() or factor.requires_grad or torch._C._are_functorch_transforms_active():
+        return total + z * factor
+    return total.addcmul_(z, factor)
 
 
 def on_real_and_imaginary(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 Both are custom operators of `torch.library`, so that `torch.compile` keeps them whole. Outside of it they are called by
 an `autograd.Function`, which has forward-mode differentiation and vmap as well; `torch.library` does not have both.
+Where torch only computes they are called as they are.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+
+from operators.plain import is_plain
 
 __all__ = ["Fixed", "LinearMap", "linear_pair"]
 
@@ -40,6 +43,7 @@ Gradient = Callable[[torch.Tensor, torch.Tensor, Fixed], torch.Tensor]
 class LinearMap:
     """A linear map or a transpose, as `linear_pair` makes them, differentiable to any order in its argument."""
 
+    kernel: Kernel
     op: Any
     gradient_op: Any
     is_transpose: bool
@@ -62,6 +66,8 @@ class LinearMap:
         """
         if torch.compiler.is_compiling():
             return self.op(x, learnable, *fixed)
+        if is_plain(x, *(() if learnable is None else (learnable,))):
+            return self.kernel(x.detach().contiguous(), fixed)
         return _Apply.apply(x, learnable, self, *fixed.tensors, fixed._replace(tensors=[]))
 
     def gradients(
@@ -95,8 +101,8 @@ def linear_pair(
     two of LinearMap
     """
     gradient_op = None if gradient is None else _gradient_op(name, gradient)
-    first = LinearMap(_map_op(name, forward, False), gradient_op, False)
-    second = LinearMap(_map_op(f"{name}_transpose", transpose, True), gradient_op, True)
+    first = LinearMap(forward, _map_op(name, forward, False), gradient_op, False)
+    second = LinearMap(transpose, _map_op(f"{name}_transpose", transpose, True), gradient_op, True)
     first.other, second.other = second, first
     for each in (first, second):
         each.op.register_autograd(_compiled_backward(each), setup_context=_compiled_context)
@@ -137,6 +143,8 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def forward(x, learnable, linear_map, *fixed):  # type: ignore[no-untyped-def]
+        if is_plain(x):
+            return linear_map.kernel(x.contiguous(), _joined(fixed))
         return linear_map.op(x, learnable, *_joined(fixed))
 
     @staticmethod

@@ -14,6 +14,7 @@ from operators.kernel_cache import KernelCache
 from operators.nufft_plans import PlanStore
 from operators.nufft_product import nufft
 from operators.toeplitz import Toeplitz
+from operators.voronoi import voronoi_density
 
 __all__ = ["NUFFT", "check_points"]
 
@@ -40,12 +41,14 @@ class NUFFT(LinearOperator):
         in two dimensions.
     norm : {"ortho", "backward", "forward"}
         Scale by ``prod(n)^(-1/2)``, not at all, or by ``1 / prod(n)``, as in `FourierTransform`.
+    density : {"pipe_menon", "voronoi"}
+        The weights of `direct_inverse`: `operators.mri.pipe_menon` or `operators.mri.voronoi_density`.
 
     Raises
     ------
     TypeError, ValueError
         If the points are no real floating-point tensor, not finite, beyond the band or of another number of
-        coordinates than `in_shape`; if the tolerance is out of range or the norm unknown.
+        coordinates than `in_shape`; if the tolerance is out of range, or the norm or density unknown.
     ImportError
         At the first use, if finufft is not installed (on CUDA, cufinufft): it comes with ``pip install "invnet[mri]"``.
 
@@ -58,8 +61,8 @@ class NUFFT(LinearOperator):
     `gram`, and any ``A.H @ Diagonal(w) @ A``, is a `Toeplitz` operator [2]_: that of the exact sums, so that it differs
     from ``A.adjoint(A(x))`` by the tolerance.
 
-    `direct_inverse` is the adjoint with each sample weighted by the area of k-space that it stands for
-    (`operators.mri.pipe_menon`), computed when first used.
+    `direct_inverse` is the adjoint with each sample weighted by the area of k-space that it stands for, which is
+    computed when first used.
 
     References
     ----------
@@ -85,7 +88,14 @@ class NUFFT(LinearOperator):
     points: torch.Tensor
     has_fast_gram = True
 
-    def __init__(self, points: torch.Tensor, in_shape: Shape, tolerance: float = 1e-6, norm: str = "ortho") -> None:
+    def __init__(
+        self,
+        points: torch.Tensor,
+        in_shape: Shape,
+        tolerance: float = 1e-6,
+        norm: str = "ortho",
+        density: str = "pipe_menon",
+    ) -> None:
         shape = check_points(points, in_shape, self.name)
         super().__init__(shape, points.shape[:-1])
         if not 1e-14 <= check_number(tolerance, self.name, "tolerance") < 1:
@@ -94,6 +104,7 @@ class NUFFT(LinearOperator):
         scales = {"ortho": size**-0.5, "backward": 1.0, "forward": 1 / size}
         self.norm_name = check_choice(norm, scales, self.name, "norm")
         self.scale = scales[norm]
+        self.density_method = check_choice(density, ("pipe_menon", "voronoi"), self.name, "density")
         self.tolerance = float(tolerance)
         self._register("points", points)
         self.plans = PlanStore()
@@ -148,13 +159,18 @@ class NUFFT(LinearOperator):
         torch.Tensor, shape ``(*out_shape)``
             Real and positive: the area of k-space for which each sample stands, in cells of the Cartesian grid.
         """
-        compute = torch.no_grad()(lambda points: pipe_menon(points, self.in_shape))
-        return self._density.get(self.points.detach(), self.points.dtype, compute)
+
+        @torch.no_grad()
+        def compute(points: torch.Tensor) -> torch.Tensor:
+            is_geometric = self.density_method == "voronoi"
+            return voronoi_density(points) if is_geometric else pipe_menon(points, self.in_shape)
+
+        return self._density.get(self.points, self.points.dtype, compute)
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         # With the unitary scale, the adjoint of the weighted samples is at the scale of the image.
         unitary = 1 / (self.scale**2 * math.prod(self.in_shape))
-        return self._adjoint(unitary * self.density() * y)
+        return self._adjoint((unitary * self.density()).to(y.real.dtype) * y)
 
     def extra_repr(self) -> str:
         """The tolerance, and what is not default."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from operators.checks import check_finite
 from operators.extras import require
 
 __all__ = ["PlanStore", "plan_store"]
@@ -41,9 +42,10 @@ class PlanStore:
         """The plan for `count` transforms of an image of `shape` at a time."""
         if points.is_inference():  # its changes leave no trace by which an outdated plan could be told
             return Plan(points, dtype, shape, count, eps)
-        threads = torch.get_num_threads()
+        # A plan works with the threads, or on the stream, that were current when it was made.
+        place = torch.cuda.current_stream(points.device).cuda_stream if points.is_cuda else torch.get_num_threads()
         where = (points.data_ptr(), points._version, points.device, points.dtype, len(points))
-        key = (where, dtype, tuple(shape), count, eps, threads)
+        key = (where, dtype, tuple(shape), count, eps, place)
         with self._lock:
             if key in self._plans:
                 self._plans.move_to_end(key)
@@ -89,6 +91,7 @@ class Plan:
     ) -> None:
         self.dtype = dtype
         self.image_shape, self.sample_shape = (count, *shape), (count, len(points))
+        check_finite(points, "NUFFT", "points")  # also what training made of them: the library would crash
         self._points = points.detach()  # keeps the memory, so that no other points can have the same address
         self._lock = threading.Lock()  # a plan has one workspace
         turn = 2 * torch.pi / torch.tensor(shape, dtype=torch.float64, device=points.device)
@@ -121,13 +124,12 @@ def _cpu_transforms(angles: torch.Tensor, dtype: torch.dtype, shape: tuple[int, 
 
 def _cuda_transforms(angles: torch.Tensor, dtype: torch.dtype, shape: tuple[int, ...], count: int, eps: float) -> Any:
     cufinufft = require("cufinufft", extra="mri-cuda")
-    stream = torch.cuda.current_stream(angles.device).cuda_stream
-    plans = [
-        cufinufft.Plan(
-            kind, shape, count, eps, sign, _name(dtype), gpu_device_id=angles.device.index or 0, gpu_stream=stream
-        )
-        for kind, sign in [(2, -1), (1, 1)]
-    ]
+    options = {
+        "gpu_device_id": angles.device.index,
+        "gpu_stream": torch.cuda.current_stream(angles.device).cuda_stream,
+        "upsampfac": 2.0,  # not chosen for each: they are each other's transpose only with the same kernel
+    }
+    plans = [cufinufft.Plan(kind, shape, count, eps, sign, _name(dtype), **options) for kind, sign in [(2, -1), (1, 1)]]
     for plan in plans:
         plan.setpts(*angles)
     return [plan.execute for plan in plans]

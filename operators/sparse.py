@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
-__all__ = ["SparsePattern", "conjugate", "sparse_product"]
+from operators.trilinear import trilinear_form
+
+__all__ = ["SparsePattern", "sparse_product"]
 
 
 class SparsePattern(torch.nn.Module):
@@ -25,6 +28,7 @@ class SparsePattern(torch.nn.Module):
     rows: torch.Tensor
     columns: torch.Tensor
     order: torch.Tensor
+    rows_by_columns: torch.Tensor
     column_starts: torch.Tensor
 
     def __init__(self, rows: torch.Tensor, columns: torch.Tensor, shape: tuple[int, int]) -> None:
@@ -36,15 +40,11 @@ class SparsePattern(torch.nn.Module):
             "columns": columns,
             "row_starts": _starts(rows, shape[0]),
             "order": order,  # of the entries, by columns
+            "rows_by_columns": rows[order],
             "column_starts": _starts(columns, shape[1]),
         }
         for name, value in buffers.items():
             self.register_buffer(name, value)
-
-
-def conjugate(values: torch.Tensor) -> torch.Tensor:
-    """The complex conjugate in memory of its own, as sparse tensors need it."""
-    return torch.conj_physical(values) if values.is_complex() else values
 
 
 def _starts(indices: torch.Tensor, size: int) -> torch.Tensor:
@@ -52,101 +52,64 @@ def _starts(indices: torch.Tensor, size: int) -> torch.Tensor:
     return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
-def sparse_product(pattern: SparsePattern, values: torch.Tensor, x: torch.Tensor, transposed: bool) -> torch.Tensor:
-    """The product of a sparse matrix, or of its transpose, with the columns of `x`.
+def sparse_product(
+    pattern: SparsePattern, values: torch.Tensor, x: torch.Tensor, transposed: bool = False
+) -> torch.Tensor:
+    """The product of a sparse matrix, or of its transpose, with vectors; differentiable to any order in both.
 
     Parameters
     ----------
     pattern : SparsePattern
         Of an (m, n) matrix.
     values : torch.Tensor, shape (nnz,)
-    x : torch.Tensor, shape (n, B), or (m, B) if transposed
+    x : torch.Tensor, shape (B, n), or (B, m) if transposed
         Of the type of `values`.
     transposed : bool
 
     Returns
     -------
-    torch.Tensor, shape (m, B), or (n, B) if transposed
+    torch.Tensor, shape (B, m), or (B, n) if transposed
     """
     p = pattern
-    index = (p.row_starts, p.rows, p.columns, p.column_starts, p.order)
-    if torch.compiler.is_compiling():
-        return torch.ops.operators.sparse_product(values, x, *index, transposed)
-    return _Product.apply(values, x, *index, transposed)
+    index = p.row_starts, p.rows, p.columns, p.column_starts, p.order, p.rows_by_columns
+    numbers = (*p.shape, len(p.rows))
+    return _transpose(values, x, index, numbers) if transposed else _product(x, values, index, numbers)
 
 
-@torch.library.custom_op("operators::sparse_product", mutates_args=())
-def _product(
-    values: torch.Tensor,
-    x: torch.Tensor,
-    row_starts: torch.Tensor,
-    rows: torch.Tensor,
-    columns: torch.Tensor,
-    column_starts: torch.Tensor,
-    order: torch.Tensor,
-    transposed: bool,
-) -> torch.Tensor:
-    starts, others = (column_starts, rows[order]) if transposed else (row_starts, columns)
-    entries = values[order] if transposed else values
-    size = (len(starts) - 1, x.shape[0])
+Index = Sequence[torch.Tensor]
+Numbers = Sequence[int]
+
+
+def _multiplied(x: torch.Tensor, values: torch.Tensor, index: Index, numbers: Numbers) -> torch.Tensor:
+    row_starts, _, columns, *_ = index
+    return _by_rows(row_starts, columns, values, x)
+
+
+def _multiplied_transposed(values: torch.Tensor, y: torch.Tensor, index: Index, numbers: Numbers) -> torch.Tensor:
+    *_, column_starts, order, rows = index
+    return _by_rows(column_starts, rows, values[order], y)
+
+
+def _by_rows(starts: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    vectors = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        matrix = torch.sparse_csr_tensor(starts, others, entries, size=size, check_invariants=False)
-    return matrix @ x
+        size = (len(starts) - 1, x.shape[-1])
+        matrix = torch.sparse_csr_tensor(starts, columns, values, size=size, check_invariants=False)
+    return (matrix @ vectors.T).T.reshape(*x.shape[:-1], size[0])
 
 
-@_product.register_fake
-def _(values, x, row_starts, rows, columns, column_starts, order, transposed):  # type: ignore[no-untyped-def]
-    starts = column_starts if transposed else row_starts
-    return x.new_empty((starts.shape[0] - 1, x.shape[1]))
+def _gradient_in_values(x: torch.Tensor, y: torch.Tensor, index: Index, numbers: Numbers) -> torch.Tensor:
+    _, rows, columns, *_ = index
+    # Memory for every entry and vector.
+    return (y[..., rows] * x[..., columns]).reshape(-1, len(rows)).sum(0)
 
 
-class _Product(torch.autograd.Function):
-    """The custom operator with forward-mode differentiation and vmap, which `torch.library` does not have both."""
-
-    @staticmethod
-    def forward(values, x, *index_and_transposed):  # type: ignore[no-untyped-def]
-        return _product(values, x, *index_and_transposed)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
-        values, x, *index, ctx.transposed = inputs
-        ctx.save_for_backward(values, x, *index)
-        ctx.save_for_forward(values, x, *index)
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> tuple:
-        values, x, *index = ctx.saved_tensors
-        grad_values, grad_x = None, None
-        # Each is a product again, so that it can be differentiated; that in the values takes memory for every entry.
-        if ctx.needs_input_grad[0]:
-            _, rows, columns, _, _ = index
-            given, taken = (columns, rows) if ctx.transposed else (rows, columns)
-            grad_values = (g[given] * x[taken].conj()).sum(1)
-        if ctx.needs_input_grad[1]:
-            product = torch.ops.operators.sparse_product if torch.compiler.is_compiling() else _Product.apply
-            grad_x = product(conjugate(values), g, *index, not ctx.transposed)
-        return grad_values, grad_x, *(None for _ in index), None
-
-    @staticmethod
-    def jvp(ctx: Any, dvalues: torch.Tensor | None, dx: torch.Tensor | None, *_: Any) -> torch.Tensor:
-        values, x, *index = ctx.saved_tensors
-        terms = []
-        if dx is not None:
-            terms.append(_Product.apply(values, dx, *index, ctx.transposed))
-        if dvalues is not None:
-            terms.append(_Product.apply(dvalues, x, *index, ctx.transposed))
-        return sum(terms[1:], terms[0])
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple, values: torch.Tensor, x: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, int]:
-        if in_dims[0] is not None:
-            values = values.movedim(in_dims[0], 0)
-            xs = x.movedim(in_dims[1], 0) if in_dims[1] is not None else [x] * info.batch_size
-            return torch.stack([_Product.apply(v, each, *rest) for v, each in zip(values, xs, strict=True)]), 0
-        x = x.movedim(in_dims[1], 1)
-        result = _Product.apply(values, x.flatten(1), *rest)
-        return result.unflatten(1, x.shape[1:]), 1
+def _sizes(numbers: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    m, n, entries = numbers
+    return (n,), (entries,), (m,)
 
 
-_product.register_autograd(_Product.backward, setup_context=_Product.setup_context)
+_product, _transpose, _ = trilinear_form(
+    "sparse_product", _multiplied, _multiplied_transposed, _gradient_in_values, _sizes
+)

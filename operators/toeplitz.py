@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from operators.algebra import Adjoint, identity_multiple
 from operators.checks import check_finite
 from operators.core import LinearOperator
-from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place
+from operators.fourier import added_in_place, fft, inverse_fft, on_real_and_imaginary, scaled_in_place
 from operators.kernel_cache import KernelCache
 from operators.kernel_spectrum import fast_length, kernel_spectrum
 from operators.scalars import Scalar, is_complex
+from operators.unrecorded import block_length, unrecorded
 
 __all__ = ["Toeplitz"]
-
-# The phase of frequencies and its conjugate, if it is not one, and the spectrum there.
-_Parity = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor]
 
 
 class Toeplitz(LinearOperator):
@@ -74,7 +74,8 @@ class Toeplitz(LinearOperator):
         self.hermitian = bool(hermitian)
         # A convolution with a period of twice the size or more.
         self.half_grid = tuple(fast_length(n) for n in shape)
-        self._parity_cache: KernelCache[list[_Parity]] = KernelCache()
+        self._cache: KernelCache[torch.Tensor] = KernelCache()
+        self._parity_cache: KernelCache[list[Parity]] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self._filtered(x, adjoint=False)
@@ -84,57 +85,48 @@ class Toeplitz(LinearOperator):
 
     def _filtered(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         if self.kernel.is_complex():
-            return self._by_parities(x.to(torch.promote_types(x.dtype, torch.complex64)), adjoint)
+            x = x.to(torch.promote_types(x.dtype, torch.complex64))
+            there, back = (functools.partial(self._in_blocks, adjoint=a) for a in (adjoint, not adjoint))
+            return unrecorded(there, there if self.hermitian else back, x, self.kernel)
         if x.is_complex():
             return on_real_and_imaginary(functools.partial(self._filtered, adjoint=adjoint), x)
-        (*_, n), (*_, half) = self.in_shape, self.half_grid
-        z = self._by_parities(fft(x, (-1,), half=True, size=(2 * half,)), adjoint)
-        return inverse_fft(z, (-1,), half=True, size=(2 * half,))[..., :n].to(x.dtype)
+        # A real transform of the whole period along the last dimension, and within it parities along the others.
+        dtype, size = torch.promote_types(x.dtype, torch.float32), (2 * self.half_grid[-1],)
+        z = fft(x, (-1,), half=True, size=size)
+        if len(self.in_shape) > 1:
+            z = _by_parities(z, self._parity_cache.get(self.kernel, dtype, self._parities), adjoint)
+        else:
+            spectrum = self._cache.get(self.kernel, dtype, self._spectrum)
+            z = scaled_in_place(z, spectrum.conj() if adjoint else spectrum)
+        return inverse_fft(z, (-1,), half=True, size=size)[..., : self.in_shape[-1]].to(x.dtype)
 
-    def _by_parities(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
-        """The sum over even and odd frequencies along each dimension, each a transform of half the grid.
+    def _in_blocks(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
+        parities = self._parity_cache.get(self.kernel, x.dtype, self._parities)
+        count = math.prod(x.shape[: x.ndim - len(self.in_shape)])
+        length = block_length(count, self.in_shape, self.kernel)
+        if length >= count:
+            return _by_parities(x, parities, adjoint)
+        y = torch.empty_like(x, memory_format=torch.contiguous_format)
+        images, results = (t.reshape(count, *self.in_shape) for t in (x, y))
+        for block, result in zip(images.split(length), results.split(length), strict=True):
+            # One image without a batch dimension: else torch copies it for a transform along its first dimension.
+            result.copy_(_by_parities(block.squeeze(0), parities, adjoint))
+        return y
 
-        Half of the period is zeros before the convolution, and half is cropped after it: transforms of single size, of
-        the image times a phase for the odd frequencies, do without either. With a real kernel it takes the image
-        already transformed along the last dimension, by a real transform of the whole period, and the result is so too.
+    def _parities(self, kernel: torch.Tensor) -> list[Parity]:
+        """For even and odd frequencies along the first dimension, and inside of each along the others.
+
+        Of a real kernel along all dimensions together but the last.
         """
-        dims, shape = self._parity_dims, (*self.in_shape[:-1], x.shape[-1])
-        if not dims:
-            ((_, spectrum),) = self._parities_for(x)
-            return scaled_in_place(x, spectrum.conj() if adjoint else spectrum)
-        half = [self.half_grid[dim] for dim in dims]
-        total: torch.Tensor | None = None
-        for phases, spectrum in self._parities_for(x):
-            z = fft(x * phases[0] if phases else x, dims, size=half)
-            z = inverse_fft(scaled_in_place(z, spectrum.conj() if adjoint else spectrum), dims)
-            z = scaled_in_place(_cropped(z, shape), phases[1]) if phases else _cropped(z, shape)
-            total = z if total is None else total.add_(z)
-        assert total is not None
-        return total
-
-    @property
-    def _parity_dims(self) -> tuple[int, ...]:
-        return tuple(range(-len(self.in_shape), 0 if self.kernel.is_complex() else -1))
-
-    def _parities_for(self, x: torch.Tensor) -> list[_Parity]:
-        dtype = x.dtype if self.kernel.is_complex() else x.real.dtype
-        return self._parity_cache.get(self.kernel, dtype, self._parities)
-
-    def _parities(self, kernel: torch.Tensor) -> list[_Parity]:
-        """For even and odd frequencies along each dimension."""
-        dims = self._parity_dims
-        spectrum = self._spectrum(kernel) / 2 ** len(dims)
-        result: list[_Parity] = []
-        for parity in itertools.product((0, 1), repeat=len(dims)):
-            phase = torch.ones((), dtype=torch.promote_types(kernel.dtype, torch.complex64), device=kernel.device)
-            for odd, dim in zip(parity, dims, strict=True):
-                turns = odd * torch.arange(self.in_shape[dim], dtype=torch.float64, device=kernel.device)
-                wave = torch.exp(-1j * torch.pi / self.half_grid[dim] * turns)
-                phase = phase[..., None] * wave.to(phase.dtype)
-            phase = phase if kernel.is_complex() else phase[..., None]
-            phases = (phase, torch.conj_physical(phase)) if any(parity) else None
-            result.append((phases, spectrum[tuple(slice(p, None, 2) for p in parity)].contiguous()))
-        return result
+        spectrum = self._spectrum(kernel)
+        if not kernel.is_complex():
+            spectrum = spectrum / math.prod([2 * m for m in self.half_grid[:-1]])
+            dtype = torch.promote_types(kernel.dtype, torch.complex64)
+            return _split(spectrum, [tuple(range(-len(self.in_shape), -1))], self.in_shape, dtype)
+        spectrum = spectrum / math.prod([2 * m for m in self.half_grid])
+        first, *others = range(-len(self.in_shape), 0)
+        groups = [(first,), tuple(others)] if others else [(first,)]
+        return _split(spectrum, groups, self.in_shape, kernel.dtype)
 
     def _spectrum(self, kernel: torch.Tensor) -> torch.Tensor:
         shifts = [1 - n for n in self.in_shape]
@@ -169,7 +161,67 @@ class Toeplitz(LinearOperator):
         return "hermitian" if self.hermitian else ""
 
 
-def _cropped(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    for dim, n in enumerate(shape, start=-len(shape)):
+class Parity(NamedTuple):
+    """The even or odd frequencies along some of the dimensions.
+
+    Attributes
+    ----------
+    dims, half, shape : tuple of int
+        Those dimensions, counted from the last; the sizes of the transform and of the image along them.
+    phase, back : torch.Tensor, or None if all are even
+        What takes the image to the odd frequencies, and its conjugate.
+    inside : torch.Tensor or list of Parity
+        The spectrum at these frequencies, or what is to be done along the other dimensions.
+    """
+
+    dims: tuple[int, ...]
+    half: tuple[int, ...]
+    shape: tuple[int, ...]
+    phase: torch.Tensor | None
+    back: torch.Tensor | None
+    inside: torch.Tensor | list[Parity]
+
+
+def _split(
+    spectrum: torch.Tensor, groups: Sequence[tuple[int, ...]], shape: Sequence[int], dtype: torch.dtype
+) -> list[Parity]:
+    """The parities along the first group of dimensions, with those along the other groups inside of each."""
+    (dims, *others), result = groups, []
+    sizes, half = (tuple(size[d] for d in dims) for size in (shape, [m // 2 for m in spectrum.shape]))
+    for parity in itertools.product((0, 1), repeat=len(dims)):
+        part, turns = spectrum, torch.zeros((), dtype=torch.float64, device=spectrum.device)
+        for dim, odd, n, m in zip(dims, parity, sizes, half, strict=True):
+            part = part.index_select(dim, torch.arange(odd, 2 * m, 2, device=spectrum.device))
+            line = odd * torch.arange(n, dtype=torch.float64, device=spectrum.device) / m
+            turns = turns + line.reshape(-1, *(1 for _ in range(-dim - 1)))
+        phase = torch.exp(-1j * torch.pi * turns).to(dtype) if any(parity) else None
+        back = None if phase is None else torch.conj_physical(phase)
+        inside = _split(part, others, shape, dtype) if others else part
+        result.append(Parity(dims, half, sizes, phase, back, inside))
+    return result
+
+
+def _by_parities(x: torch.Tensor, parities: Sequence[Parity], adjoint: bool) -> torch.Tensor:
+    """The sum over even and odd frequencies, each a transform of half the grid.
+
+    Half of the period is zeros before the convolution, and half is cropped after it: transforms of single size, of the
+    image times a phase for the odd frequencies, do without either. Those along the first dimension serve all parities
+    of the others.
+    """
+    total: torch.Tensor | None = None
+    for dims, half, shape, phase, back, inside in parities:
+        z = fft(x if phase is None else x * phase, dims, size=half)
+        if isinstance(inside, torch.Tensor):
+            z = scaled_in_place(z, inside.conj() if adjoint else inside)
+        else:
+            z = _by_parities(z, inside, adjoint)
+        z = _cropped(inverse_fft(z, dims, norm="forward"), shape, dims)
+        total = z if total is None or back is None else added_in_place(total, z, back)
+    assert total is not None
+    return total
+
+
+def _cropped(x: torch.Tensor, shape: Sequence[int], dims: Sequence[int]) -> torch.Tensor:
+    for dim, n in zip(dims, shape, strict=True):
         x = x.narrow(dim, 0, n)
     return x

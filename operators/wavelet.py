@@ -31,7 +31,8 @@ class Wavelet(LinearOperator):
 
     With an orthogonal wavelet ("haar", "db2" ... "db38", "sym2" ... "sym20", "coif1" ...) the transform is unitary.
     With a biorthogonal one ("bior4.4" is CDF 9/7 [1]_, "bior2.2" is CDF 5/3) the adjoint is the transpose; the inverse,
-    `direct_inverse`, is the synthesis by the dual filters.
+    `direct_inverse`, is the synthesis by the dual filters. (It inverts all of PyWavelets' but "dmey", whose filters are
+    cut off: that to a relative error of some thousandths.)
 
     Parameters
     ----------

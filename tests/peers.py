@@ -8,18 +8,24 @@ import torch
 
 
 @functools.cache
-def deepinv() -> types.ModuleType:
-    """deepinv, whose import needs torchvision's two C++ operators declared where torchvision was built for CUDA."""
+def declare_torchvision() -> torch.library.Library:
+    """Declare torchvision's two C++ operators, without which it can't be imported where it was built for CUDA.
+
+    The declarations live as long as what is returned, which the cache keeps.
+    """
     library = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
         try:
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         except RuntimeError:  # a torchvision that works has declared it
             continue
-    import deepinv
+    return library
 
-    deepinv.torchvision_declarations = library  # its life is the declarations' life
-    return deepinv
+
+def deepinv() -> types.ModuleType:
+    """deepinv, which imports torchvision."""
+    declare_torchvision()
+    return importlib.import_module("deepinv")
 
 
 @functools.cache

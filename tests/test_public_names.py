@@ -14,13 +14,17 @@ REFERENCE = "\n".join(page.read_text() for page in (Path(__file__).parent.parent
 MODULES = [
     "operators",
     "operators.mri",
+    "operators.interop",
+    "operators.interop.torch_radon",
+    "operators.interop.torch_radon.solvers",
     "operators.solve",
     "operators.testing",
     "invnet",
     "invnet.noise",
     "invnet.sensor",
 ]
-MODULES += ["invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
+MODULES += ["invnet.interop", "invnet.priors", "invnet.metrics", "invnet.plot", "invnet.data", "invnet.nets"]
+MODULES += ["invnet.losses"]
 
 
 def public_objects():

@@ -7,6 +7,7 @@ from invnet.nets.on_images import OnImages
 from invnet.nets.srcnn import SRCNN
 from invnet.nets.srresnet import SRGANDiscriminator, SRResNet
 from invnet.nets.unet import UNet
+from invnet.nets.vae import VAE
 from invnet.nets.vdsr import VDSR
 
-__all__ = ["SRCNN", "VDSR", "DRUNet", "DnCNN", "Hourglass", "OnImages", "SRGANDiscriminator", "SRResNet", "UNet"]
+__all__ = ["SRCNN", "VAE", "VDSR", "DRUNet", "DnCNN", "Hourglass", "OnImages", "SRGANDiscriminator", "SRResNet", "UNet"]

@@ -148,14 +148,16 @@ def conv(
     return _CONV[dims - 1](inside, outside, size, stride, size // 2, bias=bias, padding_mode=borders)
 
 
-def strided_conv(dims: int, inside: int, outside: int, bias: bool = True) -> nn.Module:
-    """A 2x2 convolution of stride 2: half the size."""
-    return _CONV[dims - 1](inside, outside, 2, 2, bias=bias)
+def strided_conv(dims: int, inside: int, outside: int, bias: bool = True, stride: int = 2, reach: int = 0) -> nn.Module:
+    """A convolution with blocks of `stride` pixels, each with `reach` pixels around it: so many times smaller."""
+    return _CONV[dims - 1](inside, outside, stride + 2 * reach, stride, reach, bias=bias)
 
 
-def transposed_conv(dims: int, inside: int, outside: int, bias: bool = True) -> nn.Module:
-    """A 2x2 transposed convolution of stride 2: twice the size, and no two outputs overlap."""
-    return _TRANSPOSED[dims - 1](inside, outside, 2, 2, bias=bias)
+def transposed_conv(
+    dims: int, inside: int, outside: int, bias: bool = True, stride: int = 2, reach: int = 0
+) -> nn.Module:
+    """The like of the transpose of `strided_conv`: so many times larger; without reach, no two outputs overlap."""
+    return _TRANSPOSED[dims - 1](inside, outside, stride + 2 * reach, stride, reach, bias=bias)
 
 
 def max_pool(dims: int) -> nn.Module:

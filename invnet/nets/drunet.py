@@ -34,6 +34,10 @@ class DRUNet(ConvNet):
         Spatial dimensions: 1, 2 or 3.
     noise_conditioned : bool
         Whether the noise level is one more channel of the input; call as ``net(x, sigma)``.
+    reduction : int
+        How many times smaller than the image, in each dimension, the finest scale is. With 2, as in FFDNet [2]_, the
+        first convolution takes the image by blocks of 2x2 pixels with a pixel around each, and the last gives it so:
+        a fourth of the arithmetic for the same widths.
 
     Raises
     ------
@@ -44,6 +48,8 @@ class DRUNet(ConvNet):
     ----------
     .. [1] K. Zhang, Y. Li, W. Zuo, L. Zhang, L. Van Gool and R. Timofte, "Plug-and-play image restoration with deep
        denoiser prior", IEEE Trans. Pattern Anal. Mach. Intell. 44, 2022.
+    .. [2] K. Zhang, W. Zuo and L. Zhang, "FFDNet: toward a fast and flexible solution for CNN-based image denoising",
+       IEEE Trans. Image Process. 27(9), 2018.
 
     Examples
     --------
@@ -59,21 +65,28 @@ class DRUNet(ConvNet):
         blocks: int = 4,
         dims: int = 2,
         noise_conditioned: bool = True,
+        reduction: int = 1,
     ) -> None:
         super().__init__(in_channels, in_channels, dims, noise_conditioned)
         widths = [check_positive_int(width, self.name, "widths") for width in widths]
         if not widths:
             raise ValueError(f"{self.name}: widths takes at least one entry, got none")
         count = check_positive_int(blocks, self.name, "blocks")
-        self.multiple = 2 ** (len(widths) - 1)
+        step = check_positive_int(reduction, self.name, "reduction")
+        self.multiple = step * 2 ** (len(widths) - 1)
         pairs = list(itertools.pairwise(widths))
-        self.first = conv(dims, self.in_channels + noise_conditioned, widths[0], bias=False)
+        inputs = self.in_channels + noise_conditioned
+        self.first = strided_conv(dims, inputs, widths[0], bias=False, stride=step, reach=1)
         self.encoder = nn.ModuleList(_blocks(dims, width, count) for width in widths[:-1])
         self.downs = nn.ModuleList(strided_conv(dims, fine, coarse, bias=False) for fine, coarse in pairs)
         self.middle = _blocks(dims, widths[-1], count)
         self.ups = nn.ModuleList(transposed_conv(dims, coarse, fine, bias=False) for fine, coarse in reversed(pairs))
         self.decoder = nn.ModuleList(_blocks(dims, width, count) for width in reversed(widths[:-1]))
-        self.last = conv(dims, widths[0], self.out_channels, bias=False)
+        self.last = (
+            conv(dims, widths[0], self.out_channels, bias=False)
+            if step == 1
+            else transposed_conv(dims, widths[0], self.out_channels, bias=False, stride=step, reach=1)
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
                 # Small, as the original's: the residual blocks begin near the identity.

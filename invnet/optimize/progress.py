@@ -41,6 +41,8 @@ class Progress:
         Iterations so far.
     objectives, residuals : list of torch.Tensor, shape ``(*batch)``
         As recorded.
+    recorded : list of int
+        The iterations of the records.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Progress:
         self._all_done = False
         self.objectives: list[torch.Tensor] = []
         self.residuals: list[torch.Tensor] = []
+        self.recorded: list[int] = []
 
     def steps(self) -> Iterator[int]:
         """The iterations' numbers, from 1, until every sample is done."""
@@ -86,10 +89,21 @@ class Progress:
         -------
         torch.Tensor, shape ``(*batch, *image)``
             The new image of each sample that was not done before.
+
+        Raises
+        ------
+        FloatingPointError
+            If a residual is not finite: the iteration diverged.
         """
+        if not bool(residual.isfinite().all()):
+            owner = f"{self.title}: " if self.title else ""
+            raise FloatingPointError(
+                f"{owner}the iteration diverged: after {self.iterations} iterations the image is no longer finite"
+            )
         shape = tuple(image.shape[image.ndim - self.image_dims :])
         done = self.converged.to(image.device).expand(residual.shape)
         image = torch.where(over_batch(done, shape), image, new)
+        self.recorded.append(self.iterations)
         if self.objective is not None:
             self.objectives.append(self.objective(image))
         self.residuals.append(torch.where(done, self.residuals[-1], residual) if self.residuals else residual)

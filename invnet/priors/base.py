@@ -172,6 +172,10 @@ class AnalysisPrior(Prior):
         """Whether `prox` is a closed form rather than an iteration."""
         return type(self)._prox is not AnalysisPrior._prox
 
+    def is_compiled_for(self, x: torch.Tensor) -> bool:
+        """Whether the iterated proximal map of such images runs as a compiled loop, cheap beside any operator."""
+        return False
+
     def project(self, z: torch.Tensor, radius: float | torch.Tensor) -> torch.Tensor:
         """Groups of larger magnitude than `radius`, shortened to it: the proximal map of the conjugate of ``radius R``.
 
@@ -211,9 +215,33 @@ class AnalysisPrior(Prior):
         lengths = self.magnitudes(self._analysis_of(x)(x))
         return lengths.sum(dim=tuple(range(batch, lengths.ndim)))
 
+    def iterate_prox(
+        self,
+        x: torch.Tensor,
+        step: torch.Tensor,
+        dual: torch.Tensor | None = None,
+        bounds: tuple[float, float] | None = None,
+        tol: float | torch.Tensor = 1e-4,
+        max_iter: int = 500,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The proximal map within bounds, by an iteration that begins at the dual point of a similar problem.
+
+        Parameters
+        ----------
+        x : torch.Tensor, shape ``(*batch, ..., *image)``
+        step : torch.Tensor, shape ``(*batch)``
+        dual, bounds, tol, max_iter
+            As in `invnet.optimize.dual_prox`, which this is.
+
+        Returns
+        -------
+        z : torch.Tensor, shape of x
+        dual : torch.Tensor
+        """
+        return dual_prox(x, self._analysis_of(x), self.magnitudes, step, dual, bounds, tol, max_iter)
+
     def _prox(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-        K = self._analysis_of(x)
-        return dual_prox(x, K, self.magnitudes, step, tol=self.tol, max_iter=self.max_iter)[0]
+        return self.iterate_prox(x, step, tol=self.tol, max_iter=self.max_iter)[0]
 
     def _analysis_of(self, x: torch.Tensor) -> LinearOperator:
         return self.analysis(tuple(x.shape[x.ndim - self.dims :])).to(x.device)

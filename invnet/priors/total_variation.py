@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from invnet.optimize import tv_prox
 from invnet.priors.base import AnalysisPrior
 from operators import FiniteDifference, LinearOperator
+from operators.kernel_cache import is_traced
 
 __all__ = ["TotalVariation"]
 
@@ -78,6 +80,25 @@ class TotalVariation(AnalysisPrior):
             return z.abs()
         return _length(z, axes)
 
+    def is_compiled_for(self, x: torch.Tensor) -> bool:
+        """Whether the proximal map of such images runs as a compiled loop: real ones on the CPU."""
+        of_images = self.spatial_dims == 2 and not self.joint_channels
+        return of_images and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+    def iterate_prox(
+        self,
+        x: torch.Tensor,
+        step: torch.Tensor,
+        dual: torch.Tensor | None = None,
+        bounds: tuple[float, float] | None = None,
+        tol: float | torch.Tensor = 1e-4,
+        max_iter: int = 500,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The proximal map within bounds, as `AnalysisPrior` has it; for images on the CPU, by a compiled loop."""
+        if self.is_compiled_for(x) and not _is_differentiated(x, step):
+            return tv_prox(x, step, self.isotropic, dual, bounds, tol, max_iter)
+        return super().iterate_prox(x, step, dual, bounds, tol, max_iter)
+
     def check_image(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if images of this shape are not what the prior takes."""
         if self.joint_channels and len(shape) == self.spatial_dims:
@@ -92,6 +113,11 @@ class TotalVariation(AnalysisPrior):
         parts = [f"dims={self.spatial_dims}"]
         parts += [] if self.isotropic else ["isotropic=False"]
         return ", ".join([*parts, "joint_channels=True"] if self.joint_channels else parts)
+
+
+def _is_differentiated(*tensors: torch.Tensor) -> bool:
+    """Whether torch differentiates or transforms what is computed from the tensors."""
+    return is_traced(*(t if torch.is_grad_enabled() else t.detach() for t in tensors))
 
 
 def _length(z: torch.Tensor, axes: list[int]) -> torch.Tensor:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import abc
 import dataclasses
 import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from invnet.optimize import Progress
 from invnet.physics import Physics
+from invnet.reconstruct.history import draw_curves
 from operators.solve import ConvergenceWarning
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Info", "Reconstructor"]
 
@@ -29,17 +35,23 @@ class Info:
         The objective's value after each iteration, where there is one.
     residual : list of float
         The measure of convergence after each iteration.
+    recorded : list of int
+        The iterations after which objective and residual were recorded, where it was not after each.
 
     Examples
     --------
-    >>> Info(iterations=2, converged=True, objective=[2.0, 1.5], residual=[0.1, 1e-4])
+    >>> info = Info(iterations=2, converged=True, objective=[2.0, 1.5], residual=[0.1, 1e-4])
+    >>> info
     Info(converged after 2 iterations, objective 1.5, residual 0.0001)
+    >>> [axes.get_title() for axes in info.plot().axes]
+    ['objective', 'residual']
     """
 
     iterations: int = 0
     converged: bool = True
     objective: list[float] = dataclasses.field(default_factory=list)
     residual: list[float] = dataclasses.field(default_factory=list)
+    recorded: list[int] = dataclasses.field(default_factory=list)
 
     @classmethod
     def of(cls, progress: Progress) -> Info:
@@ -49,7 +61,43 @@ class Info:
             converged=bool(progress.converged.all()),
             objective=[value.sum().item() for value in progress.objectives],
             residual=[residual.amax().item() for residual in progress.residuals if residual.numel()],
+            recorded=progress.recorded,
         )
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Draw objective and residual over the iterations.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Where to save the figure; the suffix tells the format.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If there is no history: the reconstruction was direct, or its iterations are those of a trained network.
+        ImportError
+            If matplotlib is not installed.
+        """
+        curves = dict(self._histories())
+        if not any(curves.values()):
+            raise ValueError(f"{self}: has no history of an objective or a residual to plot")
+        longest = max(map(len, curves.values()))
+        figure = draw_curves(curves, self.recorded or list(range(1, longest + 1)), repr(self))
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+    @property
+    def stop_reason(self) -> str:
+        """Why it ended: "direct" (no iterations), "converged", or "max_iter" where the iterations ran out."""
+        if not self.iterations:
+            return "direct"
+        return "converged" if self.converged else "max_iter"
 
     def __repr__(self) -> str:
         if not self.iterations:
@@ -129,10 +177,10 @@ class Reconstructor(torch.nn.Module, abc.ABC):
 
     def _check_result(self, image: torch.Tensor, y: torch.Tensor, physics: Physics) -> None:
         batch = y.shape[: y.ndim - len(physics.operator.out_shape)]
-        if image.shape != (*batch, *physics.operator.in_shape):
+        if not isinstance(image, torch.Tensor) or image.shape != (*batch, *physics.operator.in_shape):
+            got = tuple(image.shape) if isinstance(image, torch.Tensor) else type(image).__name__
             raise ValueError(
-                f"{self.name}: must give an image of shape {(*batch, *physics.operator.in_shape)}, "
-                f"but gave {tuple(image.shape)}"
+                f"{self.name}: must give an image of shape {(*batch, *physics.operator.in_shape)}, but gave {got}"
             )
         bad = image.numel() - int(torch.isfinite(image.detach()).sum())
         if bad:

@@ -40,8 +40,9 @@ class LearnedPrimalDual(Reconstructor):
     complex_image, complex_data : bool
         Whether image and data are complex.
     norm : float, optional
-        The operator's norm. Without, it is computed in each call, which for operators that find theirs by iteration
-        (`operators.LinearOperator.norm`) takes longer than the rest.
+        The operator's norm. Without, it is asked of the operator, which keeps it, unless it is a user's own or
+        learnable and finds it by iteration (`operators.LinearOperator.norm`): in each call, that takes longer than the
+        rest.
     checkpointing : bool
         Whether the backward pass computes each iteration once more rather than to remember what is within it.
 

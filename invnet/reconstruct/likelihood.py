@@ -8,9 +8,19 @@ import torch
 
 from invnet.noise import Gaussian
 from invnet.physics import Physics
+from invnet.sensor import Saturation
 from operators.solve import over_batch
 
-__all__ = ["closed_prox", "conjugate", "gaussian_prox", "lipschitz_constant", "total"]
+__all__ = [
+    "closed_prox",
+    "conjugate",
+    "gaussian_prox",
+    "lipschitz_constant",
+    "noise_prox",
+    "total",
+    "value_and_gradient",
+    "variance_of",
+]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -18,24 +28,51 @@ Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def closed_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood, where the operator solves its normal equations in closed form."""
     A = physics.operator
+    if physics.sensor is not None:
+        return None
     return gaussian_prox(physics, y, batch) if A.gram.has_closed_solve or A.H.gram.has_closed_solve else None
 
 
 def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     """The proximal map of a Gaussian likelihood of one variance in each sample, by the normal equations."""
-    A, noise = physics.operator, physics.likelihood
-    if not isinstance(noise, Gaussian):
+    A, variance = physics.operator, variance_of(physics, y, batch)
+    if variance is None:
         return None
-    variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
-    each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
-    if not bool((each == each[..., :1]).all()):
-        return None
-    variance = each[..., 0]
     inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         # As a correction to z: for a small damping the plain form loses digits.
         return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
+
+    return prox
+
+
+def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor | None:
+    """The variance of Gaussian noise, where it is one for each sample; else None."""
+    noise = physics.likelihood
+    if not isinstance(noise, Gaussian):
+        return None
+    variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
+    each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
+    return each[..., 0] if bool((each == each[..., :1]).all()) else None
+
+
+def noise_prox(physics: Physics, y: torch.Tensor) -> Prox:
+    """The proximal map of the likelihood in the exact data ``A x``.
+
+    Behind `Saturation` it is that of the convex function whose gradient is the straight-through one: beyond an end of
+    the range the likelihood goes on straight, with its slope there.
+    """
+    noise, sensor = physics.likelihood, physics.sensor
+
+    def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+        data = noise.prox(z, y, step)
+        if not isinstance(sensor, Saturation):
+            return data
+        end = sensor(data)
+        slope = noise.gradient(end, y)
+        is_beyond = (data != end) & torch.isfinite(slope)
+        return torch.where(is_beyond, z - step * slope, data)
 
     return prox
 
@@ -59,6 +96,19 @@ def lipschitz_constant(
     size = 1.001 * (physics.operator.norm().to(y.device, y.real.dtype) if norm is None else norm)
     largest = each.flatten(batch).amax(-1) if y.ndim > batch else each
     return (largest * size**2).clamp_min(torch.finfo(y.real.dtype).tiny ** 0.5)
+
+
+def value_and_gradient(physics: Physics, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The negative log-likelihood of each sample and its gradient in the image: the operator and its adjoint, once."""
+    exact = physics.operator(x)
+    pullback = None
+    if physics.sensor is not None:
+        exact, pullback, *_ = torch.func.vjp(physics.sensor, exact)
+    each = physics.likelihood.negative_log_likelihood(exact, y)
+    slope = physics.likelihood.gradient(exact, y)
+    gradient = physics.adjoint(slope if pullback is None else pullback(slope)[0])
+    dims = len(physics.operator.out_shape)
+    return total(each, each.ndim - dims), gradient if x.is_complex() else gradient.real
 
 
 def conjugate(prox: Prox) -> Prox:

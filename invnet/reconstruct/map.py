@@ -10,11 +10,22 @@ from typing import cast
 import torch
 
 from invnet.checks import check_number
-from invnet.optimize import DualTerm, Progress, dual_prox, fista, primal_dual
+from invnet.optimize import DualTerm, Progress, admm, descend, fista, primal_dual
+from invnet.optimize.progress import dot, norm
 from invnet.physics import Physics
-from invnet.priors import AnalysisPrior, Prior
+from invnet.priors import AnalysisPrior, Prior, SmoothPrior
 from invnet.reconstruct.base import Info, Reconstructor
-from invnet.reconstruct.likelihood import closed_prox, conjugate, lipschitz_constant, total
+from invnet.reconstruct.data_step import data_prox
+from invnet.reconstruct.likelihood import (
+    closed_prox,
+    conjugate,
+    lipschitz_constant,
+    noise_prox,
+    total,
+    value_and_gradient,
+    variance_of,
+)
+from invnet.sensor import Saturation
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -23,7 +34,9 @@ __all__ = ["MAP"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-_INNER_ITERATIONS = 50  # of a prior's proximal map at most, within one of FISTA
+_SOLVERS = ("auto", "primal-dual", "fista", "gradient", "admm")
+_PROXIMAL_ITERATIONS = 200  # of the proximal map that is the solution, between two looks at it
+_INNER_ITERATIONS = 50  # of a prior's proximal map at most, within an outer one
 
 
 class MAP(Reconstructor):
@@ -41,16 +54,27 @@ class MAP(Reconstructor):
         R, such as `invnet.priors.TotalVariation`.
     strength : float
         Its weight, positive.
-    solver : {"auto", "fista", "primal-dual"}
-        "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods
-        by their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else by
-        that of the noise. "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its
-        proximal map. "auto" is "primal-dual" where that fits, for its iterations are cheaper, and "fista" elsewhere.
+    solver : {"auto", "primal-dual", "fista", "gradient", "admm"}
+        - "primal-dual" [1]_ takes the priors with an analysis operator (`invnet.priors.AnalysisPrior`), and likelihoods
+          by their proximal map: in closed form for Gaussian noise where the operator has a closed `solve_normal`, else
+          by that of the noise, also behind `invnet.sensor.Saturation`.
+        - "fista" [2]_ takes likelihoods by their gradient, also behind a sensor, and any prior by its proximal map.
+        - "gradient", accelerated descent with backtracking [3]_, takes both by their gradients: for the learned priors
+          (`invnet.priors.SmoothPrior`), convex or not.
+        - "admm" [4]_ takes both by their proximal maps; that of the likelihood is the operator's `solve_normal` for
+          Gaussian noise.
+
+        "auto" is "gradient" for a smooth prior, "primal-dual" for the others where that fits, and "fista" elsewhere
+        and behind a sensor, if the likelihood has a useful gradient;
+        "admm" in place of both for likelihoods without a useful gradient. For total variation of images on the CPU,
+        whose proximal map is a compiled loop, it is "fista" where that fits, and for denoising Gaussian noise that map
+        itself.
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
-        A sample is done when its residual is at most this: the relative length of an iteration's step, as
-        `invnet.optimize.primal_dual` and `invnet.optimize.fista` define it.
+        A sample is done when its residual is at most this: the relative length of an iteration's step, as the
+        algorithms of `invnet.optimize` define it; where the proximal map is the solution, the duality gap relative to
+        the objective.
     max_iter : int
         Iterations at most. A sample that is not done by then gives a `ConvergenceWarning`, unless `return_info` tells.
     progress : bool
@@ -61,9 +85,16 @@ class MAP(Reconstructor):
     TypeError, ValueError
         If the prior is none, or a parameter is out of its range; at the call, if the prior does not fit the image's
         shape, bounds meet complex images, or the solver does not fit the likelihood or the prior.
+    FloatingPointError
+        If the iteration diverges, or the prior gives no number.
 
     Notes
     -----
+    Convergence: for convex likelihoods (Gaussian, Poisson, uniform, impulses) and convex priors, the first two and the
+    last converge to a minimum from any start. "gradient" lowers the objective in every step and converges to a
+    stationary point, convex or not; a convex objective's are its minima. So it is for `WeaklyConvexRidge` as long as
+    ``A.H A / s^2`` outweighs ``strength * weak_convexity``: for denoising, with a strength of at most 1.
+
     The info's objective is summed and its residual the largest over the batch, at every tenth iteration and the last.
     The objective is infinite where an iterate is outside the likelihood's domain, be it by rounding: negative data with
     Poisson noise (bounds keep off zero), or data beyond uniform noise.
@@ -77,6 +108,9 @@ class MAP(Reconstructor):
        imaging", J. Math. Imaging Vis. 40, 2011.
     .. [2] A. Beck and M. Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse problems",
        SIAM J. Imaging Sci. 2, 2009.
+    .. [3] H. Li and Z. Lin, "Accelerated proximal gradient methods for nonconvex programming", NeurIPS 2015.
+    .. [4] S. Boyd, N. Parikh, E. Chu, B. Peleato and J. Eckstein, "Distributed optimization and statistical learning
+       via the alternating direction method of multipliers", Found. Trends Mach. Learn. 3, 2011.
 
     Examples
     --------
@@ -105,7 +139,7 @@ class MAP(Reconstructor):
             raise ValueError(f"MAP: strength must be positive, got {strength}")
         if check_number(tol, "MAP", "tol") < 0:
             raise ValueError(f"MAP: tol must be at least 0, got {tol}")
-        check_choice(solver, ("auto", "fista", "primal-dual"), "MAP", "solver")
+        check_choice(solver, _SOLVERS, "MAP", "solver")
         self.prior, self.strength, self.solver = prior, float(strength), solver
         self.bounds = None if bounds is None else _checked_bounds(bounds)
         self.tol, self.max_iter = tol, check_positive_int(max_iter, "MAP", "max_iter")
@@ -130,10 +164,11 @@ class MAP(Reconstructor):
         return total(likelihood, batch) + self.strength * total(penalty, batch)
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
-        solve = self._chosen_solver(physics)
+        self._check_solver(physics)
         with torch.no_grad():
             start = physics.direct_inverse(y)
             self._check_image(start, physics)
+            solve = self._chosen_solver(start, y, physics)
             progress = Progress(
                 image_dims=max(len(physics.operator.in_shape), self.prior.dims),
                 objective=lambda x: self.objective(self._bounded(x), y, physics),
@@ -146,29 +181,58 @@ class MAP(Reconstructor):
 
     # ---------------------------------------------------------------- which solver
 
-    def _chosen_solver(self, physics: Physics) -> Callable[..., torch.Tensor]:
-        hindrance = self._hindrance(physics)
-        if self.solver == "primal-dual" or (self.solver == "auto" and hindrance is None):
-            if hindrance is not None:
-                raise ValueError(f"MAP: the solver primal-dual {hindrance}")
-            return self._primal_dual
-        if physics.likelihood.lipschitz is None and physics.likelihood.has_prox:
-            raise ValueError(
-                f"MAP: {physics.likelihood.name} noise has a proximal map but no gradient that fista could use, "
-                f"and the solver primal-dual {hindrance or 'was not asked for'}"
-            )
-        if self.bounds is not None and not isinstance(self.prior, AnalysisPrior):
-            raise ValueError(f"MAP: the solver fista takes bounds with an AnalysisPrior only, got {self.prior.name}")
-        return self._fista
+    def _check_solver(self, physics: Physics) -> None:
+        names = self._fitting(physics) or ["fista"] if self.solver == "auto" else [self.solver]
+        hindrance = self._hindrance(names[0], physics)
+        if hindrance is not None:
+            raise ValueError(f"MAP: the solver {names[0]} {hindrance}")
 
-    def _hindrance(self, physics: Physics) -> str | None:
-        """Why the primal-dual method can't be used, if so."""
-        if not isinstance(self.prior, AnalysisPrior):
+    def _fitting(self, physics: Physics) -> list[str]:
+        has_gradient = physics.sensor is not None and physics.likelihood.lipschitz is not None
+        middle = ("fista", "primal-dual") if has_gradient else ("primal-dual", "fista")
+        order = ("gradient", *middle, "admm")
+        return [name for name in order if self._hindrance(name, physics) is None]
+
+    def _chosen_solver(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> Callable[..., torch.Tensor]:
+        name = self.solver
+        if name == "auto":
+            fitting, prior = self._fitting(physics), self.prior
+            name = fitting[0]
+            if isinstance(prior, AnalysisPrior) and prior.is_compiled_for(x):
+                batch = x.ndim - max(len(physics.operator.in_shape), prior.dims)
+                if (
+                    physics.operator.is_identity
+                    and physics.sensor is None
+                    and variance_of(physics, y, batch) is not None
+                ):
+                    return self._proximal
+                name = "fista" if "fista" in fitting else name
+        return {
+            "primal-dual": self._primal_dual,
+            "fista": self._fista,
+            "gradient": self._gradient,
+            "admm": self._admm,
+        }[name]
+
+    def _hindrance(self, solver: str, physics: Physics) -> str | None:
+        """Why a solver can't be used, if so."""
+        noise = physics.likelihood
+        by_prox_only = noise.lipschitz is None and noise.has_prox
+        if solver == "primal-dual" and not isinstance(self.prior, AnalysisPrior):
             return f"takes a prior with an analysis operator, got {self.prior.name}"
-        if physics.sensor is not None:
+        if solver == "gradient" and not isinstance(self.prior, SmoothPrior):
+            return f"takes a prior with a gradient, got {self.prior.name}"
+        if solver in ("fista", "gradient") and by_prox_only:
+            advice = "; admm takes it" if physics.sensor is None else f" behind {_kind(physics.sensor)}"
+            return f"takes a likelihood by its gradient, and that of {noise.name} noise is of no use{advice}"
+        if solver == "fista" and self.bounds is not None and not isinstance(self.prior, AnalysisPrior):
+            return f"takes bounds with an AnalysisPrior only, got {self.prior.name}; admm takes both"
+        if solver == "primal-dual" and not isinstance(physics.sensor, Saturation | None):
+            return f"takes no sensor but Saturation, got {_kind(physics.sensor)}"
+        if solver == "admm" and physics.sensor is not None and by_prox_only:
             return f"takes no sensor, got {_kind(physics.sensor)}"
-        if not physics.likelihood.has_prox:
-            return f"takes a likelihood with a proximal map, got {physics.likelihood.name}"
+        if solver == "primal-dual" and not noise.has_prox:
+            return f"takes a likelihood with a proximal map, got {noise.name}"
         return None
 
     def _check_image(self, x: torch.Tensor, physics: Physics) -> None:
@@ -186,7 +250,8 @@ class MAP(Reconstructor):
 
     def _fista(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        gradient, prox = functools.partial(physics.likelihood_gradient, y=y), self._prior_prox(x, batch, progress)
+        gradient = functools.partial(physics.likelihood_gradient, y=y)
+        prox = self._prior_prox(x, batch, progress, self.bounds)
         lipschitz = lipschitz_constant(physics, x, y, batch)
         if lipschitz is not None:
             return fista(x, gradient, prox, lipschitz, progress)
@@ -197,24 +262,38 @@ class MAP(Reconstructor):
         guess = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
         return fista(x, gradient, prox, guess, progress, value)
 
-    def _prior_prox(self, x: torch.Tensor, batch: int, progress: Progress) -> Prox:
-        """The proximal map of ``strength R`` within the bounds: in closed form, or by an iteration that goes on."""
+    def _prior_prox(self, x: torch.Tensor, batch: int, progress: Progress, bounds: tuple[float, float] | None) -> Prox:
+        """The proximal map of ``strength R`` within bounds: in closed form, or by an iteration that goes on."""
         prior, shape = self.prior, tuple(x.shape[batch : x.ndim - self.prior.dims])
-        if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and self.bounds is None):
+        if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and bounds is None):
             return lambda z, step: prior.prox(z, over_batch(self.strength * step, shape))
-        K = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])).to(x.device)
-        dual = K(torch.zeros_like(x))
+        dual: torch.Tensor | None = None
 
         def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
             nonlocal dual
             # As accurate as the outer iteration is: its last residual says.
             tol = progress.residuals[-1].clamp(max=1e-2) if progress.residuals else 1e-2
-            z, dual = dual_prox(
-                z, K, prior.magnitudes, self.strength * step, dual, self.bounds, tol=tol, max_iter=_INNER_ITERATIONS
-            )
+            z, dual = prior.iterate_prox(z, self.strength * step, dual, bounds, tol, _INNER_ITERATIONS)
             return z
 
         return prox
+
+    def _proximal(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
+        """Denoising: the prior's proximal map is the solution, and the duality gap says how near."""
+        prior, batch = cast(AnalysisPrior, self.prior), x.ndim - progress.image_dims
+        step = self.strength * cast(torch.Tensor, variance_of(physics, y, batch))
+        K, size = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])), norm(y, batch)
+        tiny, dual = torch.finfo(size.dtype).tiny, None
+        tol = torch.full_like(size, 1e-2)
+        for _ in progress.steps():
+            new, dual = prior.iterate_prox(y, step, dual, self.bounds, tol, max_iter=_PROXIMAL_ITERATIONS)
+            coefficients = K(new)
+            penalty = step * total(prior(new), batch)
+            gap = (penalty - dot(dual, coefficients, batch)).clamp_min(0)
+            height = penalty + 0.5 * norm(new - y, batch) ** 2
+            x = progress.record(x, new, gap / height.clamp_min(tiny))
+            tol = (2 * self.tol * height).sqrt() / size.clamp_min(tiny)
+        return x
 
     # ---------------------------------------------------------------- the primal-dual method
 
@@ -225,11 +304,38 @@ class MAP(Reconstructor):
         bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
         prox = closed_prox(physics, y, x.ndim - progress.image_dims)
         if prox is None:
-            by_noise = conjugate(lambda z, step: physics.likelihood.prox(z, y, step))
-            terms.append(DualTerm(physics.operator, by_noise))
+            terms.append(DualTerm(physics.operator, conjugate(noise_prox(physics, y))))
         elif self.bounds is not None:
             terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded)))
         return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)
+
+    # ---------------------------------------------------------------- descent and ADMM
+
+    def _gradient(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
+        prior, batch = cast(SmoothPrior, self.prior), x.ndim - progress.image_dims
+
+        def value(x: torch.Tensor) -> torch.Tensor:
+            return total(physics.negative_log_likelihood(x, y), batch) + self.strength * total(prior(x), batch)
+
+        def both(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            (fit, slope), (penalty, pull) = value_and_gradient(physics, x, y), prior.value_and_gradient(x)
+            return total(fit, batch) + self.strength * total(penalty, batch), slope + self.strength * pull
+
+        return descend(x, value, both, progress, self._bounded)
+
+    def _admm(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
+        batch = x.ndim - progress.image_dims
+        proxes = [self._prior_prox(x, batch, progress, None)]
+        if self.bounds is not None:
+            proxes.append(lambda z, step: self._bounded(z))
+        lipschitz = lipschitz_constant(physics, x, y, batch)
+        if lipschitz is None:
+            # So long that the prior would change the image by a tenth.
+            size = x.abs().square().flatten(batch).mean(-1).sqrt() if x.ndim > batch else x.abs()
+            step = 0.1 * torch.where(size > 0, size, 1.0) / self.strength
+        else:
+            step = 1 / lipschitz
+        return admm(x, data_prox(physics, y, batch, self.name), proxes, progress, step)
 
     def _bounded(self, x: torch.Tensor) -> torch.Tensor:
         return x if self.bounds is None else x.clamp(*self.bounds)

@@ -45,8 +45,9 @@ class Unrolled(Reconstructor):
         With one network; by default 8.
     method : {"proximal-gradient", "variational", "modl"}
     norm : float, optional
-        The operator's norm ``|A|``. Without, it is computed in each call, which for operators that find theirs by
-        iteration (`operators.LinearOperator.norm`) takes longer than the rest.
+        The operator's norm ``|A|``. Without, it is asked of the operator, which keeps it, unless it is a user's own
+        or learnable and finds it by iteration (`operators.LinearOperator.norm`): in each call, that takes longer than
+        the rest.
     checkpointing : bool
         Whether the backward pass computes each iteration once more rather than to remember what is within it: the
         memory of one iteration instead of all.

@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
+
+from operators.kernels.compiled import compiled
 
 __all__ = ["BORDER", "gather_views", "spread_pixels"]
 
 BORDER = 2
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 
 
 @_compiled

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from operators.kernels.compiled import compiled
 from operators.kernels.simd import (
     RAYS,
     WINDOW,
@@ -56,7 +57,7 @@ BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
 _FAR = 1e7  # beyond any image, and exact in 32 bits
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 _inner = numba.njit(nogil=True, error_model="numpy")  # what a kernel calls is kept with it
 
 

@@ -34,6 +34,7 @@ from operators.kernels.bundles import (
     spread,
     take_values,
 )
+from operators.kernels.compiled import compiled
 from operators.kernels.joseph import BORDER, cross_row
 from operators.kernels.simd import RAYS
 from operators.kernels.vector import PAIRS
@@ -43,7 +44,7 @@ __all__ = ["BLOCK", "backproject_volume", "project_volume", "view_gradient"]
 BLOCK = 16  # slabs for which a ray's position is computed in double precision once; at most that of two dimensions
 _FAR = 1e7  # beyond any volume, and exact in 32 bits
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 _inner = numba.njit(nogil=True, error_model="numpy")  # what a kernel calls is kept with it
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from operators.kernels.compiled import compiled
 from operators.kernels.joseph import BLOCK, BORDER, find_neighbours
 from operators.kernels.simd import (
     RAYS,
@@ -30,7 +31,7 @@ from operators.kernels.simd import (
 
 __all__ = ["backproject_parallel"]
 
-_compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
+_compiled = compiled()
 _inner = numba.njit(nogil=True, error_model="numpy")  # what a kernel calls is kept with it
 
 

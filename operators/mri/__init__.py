@@ -8,6 +8,7 @@ from operators.mri.noncartesian import NonCartesianMRI
 from operators.mri.sampling import caipi_mask, equispaced_mask, poisson_disc_mask, random_mask
 from operators.mri.sensitivities import espirit_maps, walsh_maps
 from operators.mri.trajectories import radial_trajectory, rosette_trajectory, spiral_trajectory
+from operators.voronoi import voronoi_density
 
 __all__ = [
     "CartesianMRI",
@@ -24,5 +25,6 @@ __all__ = [
     "random_mask",
     "rosette_trajectory",
     "spiral_trajectory",
+    "voronoi_density",
     "walsh_maps",
 ]

@@ -16,8 +16,9 @@ from operators.core import LinearOperator
 from operators.fourier import fft, inverse_fft, scaled_in_place
 from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_cache import KernelCache
-from operators.mri.maps import SensitivityMaps, check_maps, combined, spread
+from operators.mri.maps import SensitivityMaps, check_maps, combined_in_place, spread
 from operators.scalars import reciprocal
+from operators.unrecorded import Map, block_length, unrecorded
 
 __all__ = ["CartesianMRI"]
 
@@ -98,24 +99,44 @@ class CartesianMRI(LinearOperator):
         return self.mask.reshape(*(1 for _ in self.spatial[self.mask.ndim :]), *self.mask.shape)
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        x = x.to(self._result_dtype(x))
-        weights, phase = self._folded_weights(x.real.dtype)
-        if self.sensitivities is None:
-            images = phase * x
-        else:
-            images = spread(x, self._folded_maps(x.dtype)[0], *self._coil_layout)
-        return scaled_in_place(fft(images, self.dims), weights)
+        return self._unrecorded(self._encoded, self._decoded, x)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        y = y.to(self._result_dtype(y))
-        weights, phase = self._folded_weights(y.real.dtype)
-        images = inverse_fft(y * _conjugate(weights), self.dims, norm="forward")
+        return self._unrecorded(self._decoded, self._encoded, y)
+
+    def _unrecorded(self, function: Map, transpose: Map, x: torch.Tensor) -> torch.Tensor:
+        return unrecorded(function, transpose, x.to(self._result_dtype(x)), *self._tensors(recurse=True))
+
+    def _encoded(self, x: torch.Tensor) -> torch.Tensor:
+        weights, phase = self._folded_weights(x.real.dtype)
         if self.sensitivities is None:
-            return scaled_in_place(images, _conjugate(phase))
+            return scaled_in_place(fft(phase * x, self.dims), weights)
+        maps, (coil_dim, has_sets) = self._folded_maps(x.dtype)[0], self._coil_layout
+        batch = x.shape[: x.ndim - len(self.in_shape)]
+        length = self._block_length(batch)
+        if length == self.out_shape[0]:
+            return scaled_in_place(fft(spread(x, maps, coil_dim, has_sets), self.dims), weights)
+        y = x.new_empty((*batch, *self.out_shape))
+        for part, block in zip(maps.split(length, coil_dim), y.split(length, coil_dim), strict=True):
+            torch.mul(fft(spread(x, part, coil_dim, has_sets), self.dims), weights, out=block)
+        return y
+
+    def _decoded(self, y: torch.Tensor) -> torch.Tensor:
+        weights, phase = self._folded_weights(y.real.dtype)
+        weights = _conjugate(weights)
+        if self.sensitivities is None:
+            return scaled_in_place(inverse_fft(y * weights, self.dims, norm="forward"), _conjugate(phase))
         conjugate, (coil_dim, has_sets) = self._folded_maps(y.dtype)[1], self._coil_layout
-        if has_sets:
-            return combined(images, conjugate, coil_dim, has_sets)
-        return scaled_in_place(images, conjugate).sum(coil_dim)
+        length = self._block_length(y.shape[: y.ndim - len(self.out_shape)])
+        parts = (
+            combined_in_place(inverse_fft(block * weights, self.dims, norm="forward"), part, coil_dim, has_sets)
+            for part, block in zip(conjugate.split(length, coil_dim), y.split(length, coil_dim), strict=True)
+        )
+        return functools.reduce(torch.Tensor.add_, parts)
+
+    def _block_length(self, batch: torch.Size) -> int:
+        """The number of coils that are transformed at a time."""
+        return block_length(self.out_shape[0], (*batch, *self.spatial), *self._tensors(recurse=True))
 
     def _result_dtype(self, x: torch.Tensor) -> torch.dtype:
         dtypes = [] if self.maps is None else [self.maps.dtype]
@@ -181,7 +202,8 @@ class CartesianMRI(LinearOperator):
         if self.sensitivities is None:
             return largest
         # Many singular values are near the largest, and the last digits would take most of the time.
-        return solve.norm(self, tol=1e-5, upper=(largest * self.sensitivities.norm()).item())
+        upper = (largest * self.sensitivities.norm()).item()
+        return self._norm_cache.get(self, lambda: solve.norm(self, tol=1e-5, upper=upper))
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
         # The adjoint holds the weights a second time.

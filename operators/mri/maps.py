@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 
 from operators.basic import Diagonal
+from operators.batched import Batched
 from operators.checks import check_finite
 from operators.core import LinearOperator
-from operators.fourier import squared_magnitude
+from operators.fourier import scaled_in_place, squared_magnitude
 from operators.kernel_cache import KernelCache
 from operators.scalars import reciprocal
+from operators.unrecorded import Map, block_length, unrecorded
 
 __all__ = ["SensitivityMaps"]
 
@@ -67,22 +71,29 @@ class SensitivityMaps(LinearOperator):
         image, coils = tuple(maps.shape[-spatial:]), maps.shape[-spatial - 1]
         super().__init__((maps.shape[0], *image) if self.has_sets else image, (coils, *image))
         self._register("maps", maps)
-        self._coil_dim = -spatial - 1
+        self.coil_dim = -spatial - 1
         self._conjugate: KernelCache[torch.Tensor] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return spread(x, self.maps, self._coil_dim, self.has_sets)
+        return spread(x, self.maps, self.coil_dim, self.has_sets)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        # A conjugate in memory of its own: torch multiplies a lazy one several times slower.
-        conjugate = self._conjugate.get(self.maps, self.maps.dtype, torch.conj_physical)
-        return combined(y, conjugate, self._coil_dim, self.has_sets)
+        return combined(y, self.conjugate(), self.coil_dim, self.has_sets)
+
+    def conjugate(self) -> torch.Tensor:
+        """The conjugate maps in memory of their own: torch multiplies lazy ones several times slower."""
+        return self._conjugate.get(self.maps, self.maps.dtype, torch.conj_physical)
 
     def _gram(self) -> LinearOperator:
         return super()._gram() if self.has_sets else Diagonal(self._sum_of_squares())
 
+    def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
+        if isinstance(weight, Batched) and weight.leading == self.out_shape[:1]:
+            return CoilGram(self, weight.operator)
+        return None
+
     def _sum_of_squares(self) -> torch.Tensor:
-        return squared_magnitude(self.maps).sum(self._coil_dim)
+        return squared_magnitude(self.maps).sum(self.coil_dim)
 
     def _norm(self) -> torch.Tensor:
         return super()._norm() if self.has_sets else self._sum_of_squares().max().sqrt()
@@ -100,6 +111,54 @@ class SensitivityMaps(LinearOperator):
         return f"{coils} coils, {self.in_shape[0]} sets" if self.has_sets else f"{coils} coils"
 
 
+class CoilGram(LinearOperator):
+    """``S.H @ M @ S`` of sensitivity maps S and an operator M on the image of each coil: the gram of a scan, mostly.
+
+    It goes through the coils a few at a time, so that no images of all of them are kept.
+    """
+
+    def __init__(self, maps: SensitivityMaps, operator: LinearOperator) -> None:
+        super().__init__(maps.in_shape, maps.in_shape)
+        self.maps = maps
+        self.operator = operator
+
+    def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
+        return self._unrecorded(self._applied, self._transposed, x)
+
+    def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
+        return self._unrecorded(self._transposed, self._applied, y)
+
+    def _unrecorded(self, function: Map, transpose: Map, x: torch.Tensor) -> torch.Tensor:
+        dtype = torch.promote_types(x.dtype, self.maps.maps.dtype)
+        return unrecorded(function, transpose, x.to(dtype), *self._tensors(recurse=True))
+
+    def _applied(self, x: torch.Tensor) -> torch.Tensor:
+        return self._for_each(self.operator, x)
+
+    def _transposed(self, y: torch.Tensor) -> torch.Tensor:
+        return self._for_each(self.operator.adjoint, y)
+
+    def _for_each(self, function: Map, x: torch.Tensor) -> torch.Tensor:
+        maps, coil_dim, has_sets = self.maps, self.maps.coil_dim, self.maps.has_sets
+        maps._check(x, self.in_shape, "an input")  # of its device
+        sample = (*x.shape[: x.ndim - len(self.in_shape)], *maps.out_shape[1:])
+        length = block_length(maps.out_shape[0], sample, *self._tensors(recurse=True))
+        blocks = zip(maps.maps.split(length, coil_dim), maps.conjugate().split(length, coil_dim), strict=True)
+        parts = (
+            combined_in_place(function(spread(x, part, coil_dim, has_sets)), conjugate, coil_dim, has_sets)
+            for part, conjugate in blocks
+        )
+        return functools.reduce(torch.Tensor.add_, parts)
+
+    def _adjoint_operator(self) -> LinearOperator:
+        adjoint = self.operator.H
+        return self if adjoint is self.operator else CoilGram(self.maps, adjoint)
+
+    def extra_repr(self) -> str:
+        """The coils, and the operator on each one's image."""
+        return f"{self.maps.extra_repr()}, {self.operator}"
+
+
 def spread(x: torch.Tensor, maps: torch.Tensor, coil_dim: int, has_sets: bool) -> torch.Tensor:
     """The coils' images of an image, or of a set of them."""
     images = maps * x.unsqueeze(coil_dim)
@@ -109,6 +168,13 @@ def spread(x: torch.Tensor, maps: torch.Tensor, coil_dim: int, has_sets: bool) -
 def combined(y: torch.Tensor, conjugate_maps: torch.Tensor, coil_dim: int, has_sets: bool) -> torch.Tensor:
     """The adjoint of `spread`: the images of the coils, each weighted by its conjugate map, summed."""
     return (conjugate_maps * (y.unsqueeze(coil_dim - 1) if has_sets else y)).sum(coil_dim)
+
+
+def combined_in_place(y: torch.Tensor, conjugate_maps: torch.Tensor, coil_dim: int, has_sets: bool) -> torch.Tensor:
+    """The same of images that are not needed any more."""
+    if has_sets:
+        return combined(y, conjugate_maps, coil_dim, has_sets)
+    return scaled_in_place(y, conjugate_maps).sum(coil_dim)
 
 
 def check_maps(maps: torch.Tensor, owner: str) -> torch.Tensor:

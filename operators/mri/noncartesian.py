@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from operators.algebra import Compose
+from operators.algebra import Adjoint, Compose
 from operators.basic import Identity
 from operators.batched import Batched
 from operators.checks import Shape
 from operators.core import LinearOperator
-from operators.mri.maps import SensitivityMaps
+from operators.mri.maps import SensitivityMaps, check_maps
 from operators.nufft import NUFFT, check_points
 
 __all__ = ["NonCartesianMRI"]
@@ -30,6 +30,8 @@ class NonCartesianMRI(Compose):
         ``(sets, *in_shape)``. Learnable if an `nn.Parameter`.
     tolerance : float
         Of the transform, as in `operators.NUFFT`.
+    density : {"pipe_menon", "voronoi"}
+        How `direct_inverse` weights the samples, as in `operators.NUFFT`.
 
     Raises
     ------
@@ -64,16 +66,21 @@ class NonCartesianMRI(Compose):
         in_shape: Shape,
         maps: torch.Tensor | None = None,
         tolerance: float = 1e-6,
+        density: str = "pipe_menon",
     ) -> None:
         spatial = check_points(trajectory, in_shape, self.name, "trajectory")
-        nufft: LinearOperator = NUFFT(trajectory, spatial, tolerance)
+        nufft: LinearOperator = NUFFT(trajectory, spatial, tolerance, density=density)
         coils: LinearOperator = Identity(spatial)
         if maps is not None:
+            check_maps(maps, self.name)
             coils = SensitivityMaps(maps, len(spatial))
             if coils.out_shape[1:] != spatial:
                 raise ValueError(f"{self.name}: takes maps of the image's shape {spatial}, got {tuple(maps.shape)}")
             nufft = Batched(nufft, coils.out_shape[:1])
         super().__init__(nufft, coils)
+
+    def _adjoint_operator(self) -> LinearOperator:
+        return Adjoint(self)  # so that messages name it
 
     @property
     def nufft(self) -> NUFFT:

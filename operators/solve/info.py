@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
-from operators.checks import check_positive_int
+from operators.checks import check_number, check_positive_int
 
 if TYPE_CHECKING:
     from operators.core import LinearOperator
@@ -78,10 +78,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         owner = f"{self.solver}({self.A.name})"
-        if self.tol is not None and not 0 <= self.tol < math.inf:
-            raise ValueError(f"{owner}: tol must be finite and at least 0, got {self.tol}")
+        if self.tol is not None and check_number(self.tol, owner, "tol") < 0:
+            raise ValueError(f"{owner}: tol must be at least 0, got {self.tol}")
         if self.max_iter is not None:
             check_positive_int(self.max_iter, owner, "max_iter")
+        if self.preconditioner is not None and not callable(self.preconditioner):
+            raise TypeError(f"{owner}: preconditioner takes a callable, got {type(self.preconditioner).__name__}")
 
     def on(self, A: LinearOperator) -> Plan:
         """The same for another operator."""

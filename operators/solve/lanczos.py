@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from operators.checks import check_positive_int
+from operators.checks import check_number, check_positive_int
 from operators.solve.info import ConvergenceWarning, Map
-from operators.solve.shared import learnable, parameter_gradients, ratio, with_tensors
+from operators.solve.shared import check_operator, learnable, parameter_gradients, ratio, with_tensors
 
 if TYPE_CHECKING:
     from operators.core import LinearOperator
@@ -47,7 +47,7 @@ def norm(
     Raises
     ------
     TypeError, ValueError
-        If `tol` is not positive, or `max_iter` no positive integer.
+        If A is no operator, `tol` not positive, or `max_iter` no positive integer.
 
     References
     ----------
@@ -60,8 +60,9 @@ def norm(
     >>> round(norm(FiniteDifference(4)).item(), 6)  # the square root of 2 + sqrt(2)
     1.847759
     """
-    if not 0 < tol < math.inf:
-        raise ValueError(f"norm({A.name}): tol must be finite and positive, got {tol}")
+    check_operator(A, "norm")
+    if check_number(tol, f"norm({A.name})", "tol") <= 0:
+        raise ValueError(f"norm({A.name}): tol must be positive, got {tol}")
     check_positive_int(max_iter, f"norm({A.name})", "max_iter")
     v, device = _start_vector(A, seed)
     with torch.no_grad():

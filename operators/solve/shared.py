@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_damping",
+    "check_operator",
     "check_system",
     "dot",
     "ended",
@@ -34,6 +36,12 @@ T = TypeVar("T")
 # -------------------------------------------------------------------- checks
 
 
+def check_operator(A: LinearOperator, solver: str) -> None:
+    """Raise a TypeError if A is no operator."""
+    if not hasattr(A, "in_shape"):
+        raise TypeError(f"{solver}: takes a LinearOperator, got {type(A).__name__}; Matrix makes one of a tensor")
+
+
 def check_system(A: LinearOperator, b: torch.Tensor, solver: str, adjoint: bool = False) -> None:
     """Raise if `b` is no right-hand side of ``A x = b``, or (if `adjoint`) not one that ``A.adjoint`` takes.
 
@@ -44,8 +52,7 @@ def check_system(A: LinearOperator, b: torch.Tensor, solver: str, adjoint: bool 
     ValueError
         If `b` has a wrong shape or is not finite.
     """
-    if not hasattr(A, "in_shape"):
-        raise TypeError(f"{solver}: takes a LinearOperator, got {type(A).__name__}; Matrix makes one of a tensor")
+    check_operator(A, solver)
     owner, shape = f"{solver}({A.name})", A.out_shape if adjoint else A.in_shape
     check_finite(b, owner, "the right-hand side")
     if b.ndim < len(shape) or b.shape[b.ndim - len(shape) :] != shape:
@@ -61,13 +68,20 @@ def as_damping(
     Raises
     ------
     TypeError
-        If it is complex.
+        If it is no real number and no real tensor.
     ValueError
-        If it is negative, not finite, or does not broadcast to the batch.
+        If it is negative, not finite, on another device, or does not broadcast to the batch.
     """
-    value = damping if isinstance(damping, torch.Tensor) else torch.tensor(damping, dtype=torch.float64)
+    if isinstance(damping, torch.Tensor):
+        value = damping
+    elif isinstance(damping, numbers.Real) and not isinstance(damping, bool):
+        value = torch.tensor(float(damping), dtype=torch.float64)
+    else:
+        raise TypeError(f"{owner}: {name} takes a real number or a tensor of them, got {damping!r}")
     if value.is_complex():
         raise TypeError(f"{owner}: {name} takes real numbers, got {value.dtype}")
+    if value.ndim > 0 and value.device != b.device:  # torch mixes scalars of any
+        raise ValueError(f"{owner}: {name} is on the device {value.device}, but the right-hand side on {b.device}")
     if not bool((torch.isfinite(value) & (value >= 0)).all()):
         raise ValueError(f"{owner}: {name} must be finite and at least 0, got {damping}")
     batch = b.shape[: b.ndim - dims]

@@ -138,7 +138,7 @@ def norm(probe: Probe) -> Iterator[Finding]:
 
 
 def inverses(probe: Probe) -> Iterator[Finding]:
-    """``solve_normal`` and ``pinv`` solve what they should; ``direct_inverse`` gives an image."""
+    """``solve_normal`` and ``pinv`` solve what they should; ``direct_inverse`` gives an image; all keep precision."""
     A = probe.operator
     _refuse_large(probe)
     b, y = probe.x(2), probe.y(2)
@@ -158,6 +158,27 @@ def inverses(probe: Probe) -> Iterator[Finding]:
     image = A.direct_inverse(y)
     if image.shape != (2, *A.in_shape) or not bool(torch.isfinite(image).all()):
         yield f"direct_inverse(y) gives shape {tuple(image.shape)}, or numbers that are not finite"
+    yield from _types_of_inverses(probe)
+
+
+def _types_of_inverses(probe: Probe) -> Iterator[Finding]:
+    """The gram and the inverses give numbers of the type that the adjoint gives."""
+    A = probe.operator
+    for dtype in probe.dtypes:
+        x, y = probe.x(dtype=dtype), probe.y(dtype=dtype)
+        expected = A.adjoint(y)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            solution = A.solve_normal(expected, 1.0)
+        results = {
+            "gram(x)": A.gram(x),
+            "direct_inverse(y)": A.direct_inverse(y),
+            "solve_normal(A.adjoint(y), 1)": solution,
+        }
+        for name, result in results.items():
+            if result.real.dtype != expected.real.dtype:
+                given = f"{result.dtype}, but A.adjoint(y) {expected.dtype}"
+                yield f"for an input of type {dtype}, {name} is of type {given}"
 
 
 def _refuse_large(probe: Probe) -> None:

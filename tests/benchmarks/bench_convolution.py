@@ -2,9 +2,12 @@
 
 All in 32 bits. The first tables hold a 31 x 31 blur of 512 x 512 pixels against one bare real-FFT pair of the padded
 size (at its next fast length); the others small kernels, on single images and on batches, against torch's own
-convolutions. On a machine that does other work, ``OMP_NUM_THREADS=1`` makes the ratios steady.
+convolutions: of few pixels it is a call's overhead that counts. On a machine that does other work,
+``OMP_NUM_THREADS=1`` makes the ratios steady.
 """
 
+import itertools
+import statistics
 import sys
 from pathlib import Path
 
@@ -21,7 +24,7 @@ from operators import Convolution
 from operators.kernel_spectrum import fast_length
 from operators.padding import PADDINGS
 from tests import peers
-from tests.benchmarks.harness import compare, environment
+from tests.benchmarks.harness import compare, environment, measure
 
 SIZE, KERNEL = 512, 31
 DEEPINV_NAMES = {name: name for name in ("valid", "circular", "reflect", "replicate")} | {"same": "constant"}
@@ -94,49 +97,64 @@ def large_kernel(padding):
     return max(ratios)
 
 
-def small_kernel(k, size, batch, padding):
-    """A small kernel beside torch and the others: the ratio of ours forward to torch's bare function."""
+def small_candidates(k, size, batch):
+    """A small kernel that keeps the image's size, by torch and by ours, forward and adjoint; and what they are of."""
     x, kernel = torch.randn(*batch, size, size), torch.randn(k, k)
-    A = Convolution(kernel, (size, size), padding=padding)
+    A = Convolution(kernel, (size, size), padding="same")
     y = A(x)
     images, data = (t.reshape(-1, 1, *t.shape[-2:]) for t in (x, y))
-    weight, cut = kernel.flip(0, 1)[None, None].contiguous(), k // 2 if padding == "same" else 0
-    module = torch.nn.Conv2d(1, 1, k, padding=cut, bias=False)
-    forward = {
-        "torch conv2d": lambda: F.conv2d(images, weight, padding=cut),
-        "torch.nn.Conv2d": lambda: module(images),
-        "ours": lambda: A(x),
-    }
+    weight, cut = kernel.flip(0, 1)[None, None].contiguous(), k // 2
+    forward = {"torch conv2d": lambda: F.conv2d(images, weight, padding=cut), "ours": lambda: A(x)}
     adjoint = {
         "torch conv_transpose2d": lambda: F.conv_transpose2d(data, weight, padding=cut),
         "ours": lambda: A.adjoint(y),
     }
-    for theirs in (scipy_candidates(x, kernel, padding), deepinv_candidates(x, y, kernel, padding)):
+    return forward, adjoint, (x, y, kernel)
+
+
+def small_kernel_and_peers(k, size, batch):
+    """A small kernel beside torch and the others."""
+    forward, adjoint, (x, y, kernel) = small_candidates(k, size, batch)
+    images, module = x.reshape(-1, 1, size, size), torch.nn.Conv2d(1, 1, k, padding=k // 2, bias=False)
+    forward["torch.nn.Conv2d"] = lambda: module(images)
+    for theirs in (scipy_candidates(x, kernel, "same"), deepinv_candidates(x, y, kernel, "same")):
         forward |= theirs[0]
         adjoint |= theirs[1]
-    title = f"{k} x {k} on {' x '.join(map(str, x.shape))}, {padding}"
-    ratio = compare(forward, "torch conv2d", f"{title}, forward", rounds=31)["ours"]
+    title = f"{k} x {k} on {' x '.join(map(str, x.shape))}"
+    compare(forward, "torch conv2d", f"{title}, forward")
     compare(adjoint, "torch conv_transpose2d", f"{title}, adjoint")
-    return ratio
 
 
-SMALL = [(3, size, batch, "valid") for size in (16, 32, 64, 128, 256) for batch in ((), (8,))]
-SMALL += [(k, size, (), "same") for k in (3, 5) for size in (256, 512)]
+def small_kernel(k, size, batch):
+    """Microseconds of torch and of ours, and their ratio, forward and adjoint, in one line."""
+    title = f"{k} x {k} on {' x '.join(map(str, (*batch, size, size)))}"
+    line = f"{title:24}"
+    for candidates in small_candidates(k, size, batch)[:2]:
+        theirs, ours = measure(candidates, rounds=31, seconds_per_round=0.005).values()
+        ratio = statistics.median(mine / base for mine, base in zip(ours, theirs, strict=True))
+        line += f"{statistics.median(theirs) * 1e6:12.1f}{statistics.median(ours) * 1e6:10.1f}{ratio:8.2f}"
+    print(line, flush=True)
+
+
+SIZES = (16, 32, 64, 128, 256, 512)
 
 
 def main():
-    """Print the tables, and at last the ratios beside their limits."""
+    """Print the tables of the peers, then those of the ratios that have limits."""
     print(environment(), end="\n\n")
     torch.manual_seed(0)
     with torch.no_grad():
         large = {padding: large_kernel(padding) for padding in PADDINGS}
-        small = {case: small_kernel(*case) for case in SMALL}
-    print(f"{'':48}{'measured':>9}{'limit':>8}")
-    for padding, ratio in large.items():
-        print(f"{f'31 x 31, {padding}: the slower way / FFT pair':48}{ratio:9.2f}{2:8.2f}")
-    for (k, size, batch, padding), ratio in small.items():
-        shape = " x ".join(map(str, (*batch, size, size)))
-        print(f"{f'{k} x {k} on {shape}, {padding}: forward / conv2d':48}{ratio:9.2f}{1.1:8.2f}")
+        for k, size, batch in ((3, 64, ()), (3, 256, (8,)), (5, 256, ())):
+            small_kernel_and_peers(k, size, batch)
+        print(f"{'':48}{'measured':>9}{'limit':>8}")
+        for padding, ratio in large.items():
+            print(f"{f'31 x 31, {padding}: the slower way / FFT pair':48}{ratio:9.2f}{2:8.2f}")
+        print("\nmicroseconds (limit: a ratio of 1.10, or 5 us more where torch takes a few)")
+        columns = "".join(f"{name:>12}{'ours':>10}{'ratio':>8}" for name in ("conv2d", "transposed"))
+        print(f"{'':24}{columns}")
+        for k, batch, size in itertools.product((3, 5), ((), (8,)), SIZES):
+            small_kernel(k, size, batch)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import scipy.optimize
 import torch
 
 from operators import Convolution
-from operators.convolution_cost import direct_features, fft_features
+from operators.convolution_cost import direct_features, fft_features, stencil_features
 
 SPATIAL = [(1000,), (30000,), (16, 16), (48, 48), (128, 128), (256, 256), (512, 512), (16, 16, 16), (40, 40, 40)]
 KERNELS = [1, 3, 5, 7, 9, 11, 15, 21, 31]
@@ -46,7 +46,7 @@ def cases():
 
 
 def measured(dtype):
-    """Features and times of both methods, a row for each case."""
+    """For each case whether a stencil computes it, and features and times of both methods."""
     rows = []
     for spatial, kernel_size, channels in cases():
         several = channels != (1, 1)
@@ -54,19 +54,16 @@ def measured(dtype):
         shape = (channels[1], *spatial) if several else spatial
         x = torch.randn(shape, dtype=dtype)
         direct, by_fft = (Convolution(kernel, shape, padding="same", method=m) for m in ("direct", "fft"))
-        rows.append(
-            (
-                direct_features(direct.plan, channels, dtype),
-                seconds(lambda A=direct, x=x: A(x)) * 1e9,
-                fft_features(by_fft.plan, channels),
-                seconds(lambda A=by_fft, x=x: A(x)) * 1e9,
-            )
-        )
-    return tuple(np.array(column, dtype=float) for column in zip(*rows, strict=True))
+        plan, is_stencil = direct.plan, direct.stencil is not None
+        features = stencil_features(plan) if is_stencil else direct_features(plan, channels)
+        times = [seconds(lambda A=A, x=x: A(x)) * 1e9 for A in (direct, by_fft)]
+        rows.append((is_stencil, features, times[0], fft_features(by_fft.plan, channels), times[1]))
+    return rows
 
 
 def fitted(features, times):
     """The nonnegative costs that minimise the relative errors."""
+    features, times = np.array(features, dtype=float), np.array(times)
     return scipy.optimize.nnls(features / times[:, None], np.ones(len(times)))[0]
 
 
@@ -75,15 +72,22 @@ def main():
     torch.set_num_threads(1)
     for dtype in (torch.float32, torch.float64):
         with torch.no_grad():
-            direct, direct_times, by_fft, fft_times = measured(dtype)
-        costs = fitted(direct, direct_times), fitted(by_fft, fft_times)
-        chosen = np.where(direct @ costs[0] <= by_fft @ costs[1], direct_times, fft_times)
-        loss = chosen / np.minimum(direct_times, fft_times)
-        for name, values in zip(("_DIRECT_COST", "_FFT_COST"), costs, strict=True):
+            rows = measured(dtype)
+        costs = {
+            "_DIRECT_COST": fitted(*zip(*(row[1:3] for row in rows if not row[0]), strict=True)),
+            "_STENCIL_COST": fitted(*zip(*(row[1:3] for row in rows if row[0]), strict=True)),
+            "_FFT_COST": fitted(*zip(*(row[3:] for row in rows), strict=True)),
+        }
+        loss = []
+        for is_stencil, direct, direct_time, by_fft, fft_time in rows:
+            expected = costs["_STENCIL_COST" if is_stencil else "_DIRECT_COST"] @ direct
+            chosen = direct_time if expected <= costs["_FFT_COST"] @ by_fft else fft_time
+            loss.append(chosen / min(direct_time, fft_time))
+        for name, values in costs.items():
             print(f"{name}[{dtype}] = ({', '.join(f'{v:.3g}' for v in values)})")
         print(
-            f"{len(loss)} cases: {np.mean(loss > 1.05):.0%} lose more than 5% by the choice, "
-            f"the mean loss is {np.mean(loss) - 1:.1%}, the largest {loss.max():.2f}-fold"
+            f"{len(loss)} cases: {np.mean(np.array(loss) > 1.05):.0%} lose more than 5% by the choice, "
+            f"the mean loss is {np.mean(loss) - 1:.1%}, the largest {max(loss):.2f}-fold"
         )
 
 

@@ -14,6 +14,7 @@ from invnet import MAP, Info, Physics
 from invnet.noise import Gaussian, Poisson, PoissonGaussian, SaltAndPepper, Uniform
 from invnet.optimize import DualTerm, Progress, primal_dual
 from invnet.priors import Prior, TotalVariation, Wavelet
+from invnet.reconstruct.likelihood import noise_prox
 from operators import Convolution, Downsample, FiniteDifference, Identity, Mask, Matrix
 from operators.solve import ConvergenceWarning
 
@@ -292,6 +293,44 @@ def test_a_sensor_is_taken(sensor):
     assert (x - truth)[dark].norm() < (direct - truth)[dark].norm()
 
 
+@pytest.mark.parametrize(
+    "noise", [Poisson(0.01), Uniform(0.1), SaltAndPepper(0.3), Gaussian(0.1)], ids=lambda noise: noise.name
+)
+def test_the_proximal_map_behind_saturation(noise):
+    """It solves ``u + step * slope(clip(u)) = z``, with the straight-through gradient."""
+    physics = Physics(Identity(200), noise=noise, sensor=invnet.sensor.Saturation(0.1, 0.6))
+    y = physics(random(200).sigmoid(), generator=generator())
+    z, step = 0.5 + random(200, seed=1), torch.tensor(0.02, dtype=torch.float64)
+    u = noise_prox(physics, y)(z, step)
+    beyond = (u < 0.1) | (u > 0.6)
+    assert 20 < int(beyond.sum()) < 180
+    slope = noise.gradient(physics.sensor(u), y)
+    torch.testing.assert_close((u + step * slope)[beyond], z[beyond], atol=1e-12, rtol=0)
+    torch.testing.assert_close(u[~beyond], noise.prox(z, y, step)[~beyond], atol=1e-12, rtol=0)
+
+
+def test_both_solvers_agree_behind_saturation():
+    truth = photograph(32)
+    physics = Physics(KINDS["circular blur"](32), noise=Gaussian(0.02), sensor=invnet.sensor.Saturation(0.0, 0.6))
+    y = physics(truth, generator=generator())
+    images = [
+        MAP(TotalVariation(), 5.0, solver, bounds=(0, 1), tol=1e-6, max_iter=5000)(y, physics, return_info=True)[0]
+        for solver in ("fista", "primal-dual")
+    ]
+    torch.testing.assert_close(*images, atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("noise", [Poisson(0.01), Uniform(0.2), SaltAndPepper(0.3)], ids=lambda noise: noise.name)
+def test_saturation_is_taken_with_noise_that_has_no_smooth_likelihood(noise):
+    truth = photograph(32)
+    physics = Physics(Identity((32, 32)), noise=noise, sensor=invnet.sensor.Saturation(0.0, 0.6))
+    y = physics(truth, generator=generator())
+    x, _ = MAP(TotalVariation(), 4.0, bounds=(0, 1), max_iter=3000)(y, physics, return_info=True)
+    dark = truth < 0.5  # where the data tell anything
+    assert (x - truth)[dark].norm() < 0.9 * (y - truth)[dark].norm()
+    assert (physics.clean(x) - physics.clean(truth)).square().mean().sqrt() < 0.06
+
+
 def test_a_steep_sensor_does_not_diverge():
     class Amplifier(torch.nn.Module):
         def forward(self, exact):
@@ -448,7 +487,7 @@ TV = TotalVariation()
         (
             lambda: MAP(TV, 1.0, solver="newton"),
             ValueError,
-            "solver takes one of auto, fista, primal-dual, got 'newton'",
+            "solver takes one of auto, primal-dual, fista, gradient, admm, got 'newton'",
         ),
         (lambda: MAP(TV, 1.0, bounds=(1, 0)), ValueError, r"smaller and a larger number, got \(1, 0\)"),
         (lambda: MAP(TV, 1.0, bounds=(0, float("nan"))), ValueError, "smaller and a larger"),
@@ -492,7 +531,7 @@ class Shift(torch.nn.Module):
             Physics(Identity((8, 8)), sensor=Shift()),
             torch.zeros(8, 8),
             ValueError,
-            "primal-dual takes no sensor, got Shift",
+            "primal-dual takes no sensor but Saturation, got Shift",
         ),
         (
             MAP(TV, 1.0, solver="primal-dual"),
@@ -513,21 +552,28 @@ class Shift(torch.nn.Module):
             Physics(Identity((8, 8)), noise=Poisson()),
             torch.zeros(8, 8),
             ValueError,
-            "Poisson noise has a proximal map but no gradient that fista could use",
+            "fista takes a likelihood by its gradient, and that of Poisson noise is of no use",
         ),
         (
-            MAP(Ridge(), 1.0),
-            Physics(Identity((8, 8)), noise=Uniform(0.1)),
-            torch.zeros(8, 8),
-            ValueError,
-            "Uniform.*primal-dual takes a prior with an analysis operator, got Ridge",
-        ),
-        (
-            MAP(Ridge(), 1.0, bounds=(0, 1)),
+            MAP(Ridge(), 1.0, solver="fista", bounds=(0, 1)),
             Physics(Identity((8, 8))),
             torch.zeros(8, 8),
             ValueError,
-            "AnalysisPrior only",
+            "fista takes bounds with an AnalysisPrior only, got Ridge; admm takes both",
+        ),
+        (
+            MAP(TV, 1.0, solver="gradient"),
+            Physics(Identity((8, 8))),
+            torch.zeros(8, 8),
+            ValueError,
+            "gradient takes a prior with a gradient, got TotalVariation",
+        ),
+        (
+            MAP(Ridge(), 1.0),
+            Physics(Identity((8, 8)), noise=Uniform(0.1), sensor=Shift()),
+            torch.zeros(8, 8),
+            ValueError,
+            "fista takes a likelihood by its gradient, and that of Uniform noise",
         ),
     ],
 )

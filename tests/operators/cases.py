@@ -5,6 +5,7 @@ that no operator can be forgotten: the battery fails for one without a case.
 """
 
 import torch
+from scipy.sparse.linalg import aslinearoperator
 
 import operators
 from operators import Diagonal, FiniteDifference, Identity, LinearOperator, Mask, RealToComplex, Subsample, Zero
@@ -266,6 +267,10 @@ CASES = {
         lambda: operators.block_diag([Subsample((4, 2), 2), Roll(3)]),
     ],
     "normalize": [lambda: operators.normalize(Roll(4)), lambda: operators.normalize(Diagonal(learnable(real(3))))],
+    "from_scipy": [
+        lambda: operators.interop.from_scipy(aslinearoperator(real(6, 4).numpy()), in_shape=(2, 2)),
+        lambda: operators.interop.from_scipy(aslinearoperator(complex_(3, 4).numpy())),
+    ],
     "from_function": [lambda: operators.from_function(cumulate, (3, 2)), lambda: operators.from_function(torch.sum, 3)],
 }
 

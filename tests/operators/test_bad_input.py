@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import operators
-from operators import Diagonal, Identity, Mask, Matrix, Subsample, from_function, hstack, normalize, vstack
+from operators import Diagonal, Identity, Mask, Matrix, Subsample, from_function, hstack, normalize, solve, vstack
 
 NAN = torch.tensor([[1.0, float("nan"), 0.0]])
 KERNEL = torch.ones(3, 3)
@@ -151,6 +151,41 @@ MISTAKES = {
         lambda: Identity(2).solve_normal(torch.ones(2), -1.0),
         ValueError,
         "Identity: damping must be finite and at least 0, got -1",
+    ),
+    "a damping that is no number": (
+        lambda: Identity(2).solve_normal(torch.ones(2), "1"),
+        TypeError,
+        "Identity: damping takes a real number or a tensor of them, got '1'",
+    ),
+    "a complex damping": (
+        lambda: solve.lsqr(Identity(2), torch.ones(2), damping=1j),
+        TypeError,
+        "lsqr: damping takes a real number or a tensor of them, got 1j",
+    ),
+    "a damping on another device": (
+        lambda: Identity(2).solve_normal(torch.ones(3, 2, device="meta"), torch.ones(3)),
+        ValueError,
+        "Identity: damping is on the device cpu, but the right-hand side on meta",
+    ),
+    "a tolerance that is no number": (
+        lambda: solve.cg(Identity(2), torch.ones(2), tol="small"),
+        TypeError,
+        r"cg\(Identity\): tol takes a real number, got 'small'",
+    ),
+    "a negative tolerance": (
+        lambda: solve.lstsq(Matrix(torch.ones(2, 2)), torch.ones(2), tol=-1.0),
+        ValueError,
+        r"lstsq\(Matrix\): tol must be at least 0, got -1",
+    ),
+    "a preconditioner that is a tensor": (
+        lambda: solve.cg(Identity(2), torch.ones(2), preconditioner=torch.ones(2)),
+        TypeError,
+        r"cg\(Identity\): preconditioner takes a callable, got Tensor",
+    ),
+    "the norm of a tensor": (
+        lambda: solve.norm(torch.ones(2, 2)),
+        TypeError,
+        "norm: takes a LinearOperator, got Tensor; Matrix makes one of a tensor",
     ),
     "a damping of another batch": (
         lambda: Identity(2).solve_normal(torch.ones(3, 2), torch.ones(2)),

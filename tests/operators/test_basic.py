@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from operators import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
+from operators import Diagonal, Identity, Mask, Matrix, RealToComplex, Subsample, Zero, from_function
 from operators.algebra import Adjoint
 
 generator = torch.Generator().manual_seed(0)
@@ -160,3 +160,58 @@ def test_from_function_shows_the_functions_name():
         return x.cumsum(0)
 
     assert repr(from_function(cumulate, 3)) == "FunctionOperator((3,) -> (3,), cumulate)"
+
+
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr"])
+def test_a_sparse_matrix_is_taken_in_any_layout(layout):
+    dense = torch.arange(24.0).reshape(4, 6) % 3
+    blocks = {"blocksize": (2, 2)} if layout == "sparse_bsr" else {}
+    A, x = Matrix(dense.to_sparse(layout=getattr(torch, layout), **blocks)), torch.arange(6.0)
+    assert torch.equal(A(x), dense @ x)
+    assert torch.equal(A.adjoint(dense @ x), dense.T @ (dense @ x))
+
+
+def test_a_sparse_matrix_without_entries():
+    A = Matrix(torch.zeros(3, 4).to_sparse())
+    assert torch.equal(A(torch.ones(2, 4)), torch.zeros(2, 3))
+    assert A.norm() == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_sparse_matrix_in_16_bits(dtype):
+    dense = torch.eye(3, 4)
+    A, x = Matrix(dense.to_sparse().to(dtype)), torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=dtype)
+    assert torch.equal(A(x), x[:3])
+
+
+def test_gradients_reach_what_a_sparse_matrix_was_made_of():
+    scale = torch.tensor(3.0, requires_grad=True)
+    A = Matrix(torch.eye(3).to_sparse() * scale)
+    A(torch.ones(3)).sum().backward()
+    assert scale.grad == 3
+
+
+def test_gradients_of_any_order_in_the_entries_of_a_sparse_matrix():
+    dense = torch.tensor([[1.0, 0, 2], [0, 0, 3]], dtype=torch.complex128) * (1 + 2j)
+    A = Matrix(torch.nn.Parameter(dense.to_sparse()))
+    values, x = (
+        A.values.detach().clone().requires_grad_(),
+        torch.randn(2, 3, dtype=torch.complex128, requires_grad=True),
+    )
+
+    def product(values, x):
+        y = torch.func.functional_call(A, {"values": values}, (x,))
+        return torch.func.functional_call(A.H, {"operator.values": values}, (y * y.conj(),))
+
+    assert torch.autograd.gradcheck(product, (values, x))
+    assert torch.autograd.gradgradcheck(product, (values, x))
+
+
+def test_a_tall_matrix_multiplies_its_gram_out_once():
+    tall = Matrix(torch.arange(12.0).reshape(6, 2))
+    assert isinstance(tall.gram, Matrix)
+    assert tall.gram is tall.gram
+    assert torch.equal(tall.gram.values, tall.values.T @ tall.values)
+    tall.values.mul_(2)
+    assert torch.equal(tall.gram.values, tall.values.T @ tall.values)
+    assert not isinstance(tall.H.gram, Matrix), "a matrix of 6 x 6 is dearer than two of 6 x 2"

@@ -87,9 +87,22 @@ def test_gradients_of_both_ways():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="boundary takes neumann or circular, got 'reflect'"):
+    with pytest.raises(ValueError, match="boundary takes one of neumann, circular, got 'reflect'"):
         FiniteDifference((3, 4), "reflect")
     with pytest.raises(ValueError, match="at least one dimension"):
         FiniteDifference(())
     with pytest.raises(ValueError, match=r"FiniteDifference: takes an input of shape \(\.\.\., 3, 4\), got \(4, 3\)"):
         FiniteDifference((3, 4))(torch.ones(4, 3))
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 6), (3, 1, 5)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
+def test_off_the_cpu_the_cosine_transform_is_one_of_mirrored_images(shape, dtype):
+    gram, x = FiniteDifference(shape).gram, random(2, *shape, dtype=dtype)
+    by_mirroring = gram._filtered_by_mirroring(x, gram.eigenvalues)
+    torch.testing.assert_close(by_mirroring, gram(x), rtol=0, atol=1e-13)
+
+
+def test_the_cosine_transform_in_16_bits():
+    gram, x = FiniteDifference((4, 6)).gram, random(2, 4, 6)
+    torch.testing.assert_close(gram(x.bfloat16()).double(), gram(x), rtol=0, atol=0.1)

@@ -1,14 +1,15 @@
 """The non-uniform Fourier transform against the exact sums and sigpy, and its Toeplitz gram against scipy."""
 
-import builtins
 import copy
 import gc
 import pickle
+import sys
 import threading
 
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.spatial
 import sigpy
 import torch
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from operators import NUFFT, Diagonal, FourierTransform, Identity, Mask, RealToC
 from operators.density import pipe_menon
 from operators.nufft_plans import PlanStore, plan_store
 from operators.testing import adjoint_error
+from operators.voronoi import voronoi_density
 
 
 def random(*shape, dtype=torch.complex128, seed=0):
@@ -246,14 +248,7 @@ def test_threads_share_an_operator():
 
 
 def test_a_missing_finufft_is_told(monkeypatch):
-    found = builtins.__import__
-
-    def without_finufft(name, *arguments, **keywords):
-        if name == "finufft":
-            raise ModuleNotFoundError("No module named 'finufft'", name="finufft")
-        return found(name, *arguments, **keywords)
-
-    monkeypatch.setattr("importlib.import_module", lambda name: without_finufft(name))
+    monkeypatch.setitem(sys.modules, "finufft", None)
     A = NUFFT(random_points((6, 7), 20), (6, 7))
     with pytest.raises(ImportError, match=r'pip install "invnet\[mri\]"'):
         A(random(6, 7))
@@ -391,6 +386,107 @@ def test_density_equals_sigpy():
     assert ratio.std() / ratio.mean() < 0.1  # their kernel is another one
 
 
+def test_voronoi_density_of_radial_spokes_is_the_ramp():
+    """As above, to the difference between a sector and the polygon in it; the centre's cell is shared by all spokes."""
+    n, spokes = 48, 96
+    points = radial(n, spokes)
+    weights, radii = voronoi_density(points), points.norm(dim=-1)
+    inner = (radii > 1) & (radii < n / 2 - 1)
+    assert relative_error(weights[inner], (radii * torch.pi / spokes / 2)[inner]) < 3e-4
+    close(weights[:, n], weights[0, n].expand(spokes), 1e-9)
+    assert abs(weights[:, n].sum() / (torch.pi * 0.25**2) - 1) < 1e-3
+    assert abs(weights.sum() / (torch.pi * (n / 2) ** 2) - 1) < 2e-3
+    assert weights.max() < 3 * torch.pi * n / 2 / spokes / 2  # also at the ends of spokes that others surpass
+
+
+def test_voronoi_density_of_spokes_in_space_is_the_squared_radius():
+    directions = torch.nn.functional.normalize(random(150, 3, dtype=torch.float64), dim=-1)
+    radii = torch.linspace(-6, 6, 25, dtype=torch.float64)
+    weights = voronoi_density(directions[:, None] * radii[:, None])
+    for i in (4, 8, 16):  # shells half a cycle thick, of samples of both halves; polyhedra of 300 faces, not spheres
+        assert abs((weights[:, i] + weights[:, -1 - i]).sum() / (4 * torch.pi * radii[i] ** 2 / 2) - 1) < 0.03
+    assert weights.min() > 0
+
+
+@pytest.mark.parametrize("shape", [(9,), (7, 6), (4, 5, 6)])
+def test_voronoi_density_of_a_grid_is_one(shape):
+    axes = [torch.arange(n, dtype=torch.float64) - n // 2 for n in shape]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
+    close(voronoi_density(points), torch.ones(shape, dtype=torch.float64))
+    doubled = torch.cat([points.flatten(0, -2), points.flatten(0, -2)[:3]])
+    close(voronoi_density(doubled)[[0, 1, 2, 3, -1]], torch.tensor([0.5, 0.5, 0.5, 1.0, 0.5], dtype=torch.float64))
+
+
+def test_voronoi_cells_of_scattered_points_equal_counts_of_what_is_nearest():
+    """The area of a cell inside is the share of the plane that is nearest to its point."""
+    points = random(40, 2, dtype=torch.float64)
+    weights = voronoi_density(points)
+    axis = torch.linspace(-4, 4, 1601, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    _, nearest = scipy.spatial.cKDTree(points.numpy()).query(grid.numpy())
+    counted = torch.bincount(torch.as_tensor(nearest), minlength=40) * (8 / 1600) ** 2
+    # Cells that are not clipped: none of their pixels is outside of the hull.
+    outside = scipy.spatial.Delaunay(points.numpy()).find_simplex(grid.numpy()) < 0
+    inner = torch.bincount(torch.as_tensor(nearest[outside]), minlength=40) == 0
+    assert inner.sum() > 5
+    assert relative_error(weights[inner], counted[inner]) < 0.01
+    assert (weights[~inner] > 0).all()
+    assert (weights[~inner] < 1.01 * counted[~inner]).all()
+
+
+@pytest.mark.parametrize(
+    ("points", "kind", "message"),
+    [
+        (torch.ones(5, 2), ValueError, "not all on one line or plane, got 1 distinct ones"),
+        (torch.arange(6.0)[:, None] * torch.ones(2), ValueError, "not all on one line or plane"),
+        (torch.ones(5, 4), ValueError, "d = 1, 2 or 3, got (5, 4)"),
+        (torch.ones(5, 2) * float("inf"), ValueError, "points must be finite"),
+        (torch.ones(5, 2) + 0j, TypeError, "takes real coordinates"),
+        ([1.0], TypeError, "takes a torch.Tensor, got list"),
+    ],
+)
+def test_bad_points_of_cells_are_told(points, kind, message):
+    with pytest.raises(kind, match=r"^voronoi_density: ") as error:
+        voronoi_density(points)
+    assert message in str(error.value)
+
+
+def test_bad_points_of_pipe_menon_are_told():
+    points = random_points((4, 5), 6)
+    for wrong, shape, message in [(points * float("nan"), (4, 5), "must be finite"), (points, (4,), "for in_shape")]:
+        with pytest.raises(ValueError, match=rf"^pipe_menon: .*{message}"):
+            pipe_menon(wrong, shape)
+
+
+def test_points_that_training_made_nan_are_told():
+    A = NUFFT(torch.nn.Parameter(random_points((4, 5), 6)), (4, 5))
+    with torch.no_grad():
+        A.points.fill_(float("nan"))
+    with pytest.raises(ValueError, match=r"^NUFFT: points must be finite, got 12 NaN"):
+        A(torch.ones(4, 5))
+
+
+def test_the_density_is_computed_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr("operators.nufft.pipe_menon", lambda *given: calls.append(given) or pipe_menon(*given))
+    A = NUFFT(radial(8, 6), (8, 8))
+    y = A(random(8, 8))
+    close(A.direct_inverse(y), A.direct_inverse(y))
+    assert len(calls) == 1
+    A.points.mul_(0.5)
+    A.direct_inverse(y)
+    assert len(calls) == 2
+
+
+def test_direct_inverse_by_voronoi_cells():
+    n = 48
+    axis = (torch.arange(n, dtype=torch.float64) - n // 2) / n
+    image = torch.exp(-((axis[:, None] / 0.15) ** 2) - (axis / 0.1) ** 2)
+    A = NUFFT(radial(n, 96), (n, n), density="voronoi")
+    assert relative_error(A.direct_inverse(A(image)), image) < 0.03
+    assert A.direct_inverse(A(image.float())).dtype == torch.complex64
+
+
 def test_direct_inverse_is_at_the_scale_of_the_image():
     n = 48
     axis = (torch.arange(n, dtype=torch.float64) - n // 2) / n
@@ -421,6 +517,7 @@ GOOD = torch.zeros(5, 2)
         (GOOD, {"in_shape": (4, 5), "tolerance": 0.0}, ValueError, "tolerance must be at least 1e-14"),
         (GOOD, {"in_shape": (4, 5), "tolerance": "fine"}, TypeError, "tolerance takes a real number"),
         (GOOD, {"in_shape": (4, 5), "norm": "unitary"}, ValueError, "norm takes one of"),
+        (GOOD, {"in_shape": (4, 5), "density": "ramp"}, ValueError, "density takes one of pipe_menon, voronoi"),
         (GOOD, {"in_shape": (4, 0)}, ValueError, "in_shape takes positive sizes"),
     ],
 )

@@ -202,6 +202,10 @@ FAULTS = {
         (lambda: faulty(_solve_normal=lambda self, b, damping: b), r"solve_normal\(b, damping\), .* differs from b by"),
         (lambda: faulty(pinv=lambda self, y: y), r"x = pinv\(y\) is no least-squares solution: .* by 1.0e\+00"),
         (lambda: faulty(_direct_inverse=lambda self, y: y / 0), r"direct_inverse\(y\) gives .* not finite"),
+        (
+            lambda: faulty(_direct_inverse=lambda self, y: y.double() / 2),
+            r"of type torch.float32, direct_inverse\(y\) is of type torch.float64, but A.adjoint\(y\) torch.float32",
+        ),
     ],
     "gradient": [
         (

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 import operators
 from operators import NUFFT, CartesianMRI, FourierTransform, Identity, NonCartesianMRI
-from operators.algebra import Compose
 from operators.fourier_multiplier import FourierMultiplier
 from operators.mri import SensitivityMaps, radial_trajectory
+from operators.mri.maps import CoilGram
+from operators.testing import check_operator
 from tests import peers
 
 
@@ -150,6 +151,27 @@ def test_batches_and_frames():
     close(A(x)[1, 2], A(x[1, 2]))
 
 
+@pytest.mark.parametrize("entries", [1, 60])  # one coil at a time, and two
+@pytest.mark.parametrize("kind", ["lines", "odd sizes", "sets", "gram of lines", "gram of spokes", "toeplitz"])
+def test_coils_a_few_at_a_time(kind, entries, monkeypatch):
+    """What large images go through, with blocks as small as the battery's images."""
+    maps = random(3, 5, 6)
+    spokes = NonCartesianMRI(radial_trajectory((5, 6), 4, 8), (5, 6), maps, tolerance=1e-12)
+    A = {
+        "lines": CartesianMRI(random_mask(6), maps),
+        "odd sizes": CartesianMRI(random_mask(3, 5, 3), random(4, 3, 5, 3)),
+        "sets": CartesianMRI(random_mask(5, 6), random(2, 3, 5, 6)),
+        "gram of lines": CartesianMRI(random_mask(6), maps).gram,
+        "gram of spokes": spokes.gram,
+        "toeplitz": spokes.nufft.gram,
+    }[kind]
+    x = random(4, *A.in_shape, seed=1)
+    expected = A(x)
+    monkeypatch.setattr("operators.unrecorded._BLOCK", entries)
+    close(A(x), expected)
+    check_operator(A)
+
+
 def test_real_images_are_promoted():
     A = CartesianMRI(random_mask(5, 6), smooth_maps(3, 5, 6).to(torch.complex64))
     assert A(torch.ones(5, 6)).dtype == torch.complex64
@@ -178,11 +200,17 @@ def test_non_cartesian_equals_sigpy():
     assert (NonCartesianMRI(trajectory, (16, 16), maps)(x) - expected).norm() / expected.norm() < 1e-2
 
 
+def test_non_cartesian_adjoint_has_a_gram():
+    A = NonCartesianMRI(radial_trajectory((8, 6), spokes=3, samples=5), (8, 6), random(2, 8, 6))
+    y = random(2, 3, 5)
+    torch.testing.assert_close(A.H.gram(y), A(A.H(y)))
+
+
 def test_non_cartesian_gram_is_toeplitz_between_the_maps():
     trajectory, maps, x = radial_trajectory((8, 10), 5, 16), smooth_maps(3, 8, 10), random(8, 10)
     A = NonCartesianMRI(trajectory, (8, 10), maps, tolerance=1e-12)
     assert "Toeplitz" in repr(A.gram)
-    assert isinstance(A.gram, Compose)
+    assert isinstance(A.gram, CoilGram)
     close(A.gram(x), A.H(A(x)), 1e-10)
 
 
@@ -246,8 +274,36 @@ def test_bad_cartesian_input_is_told(mask, arguments, kind, message):
 
 
 def test_k_space_of_another_coil_count_is_told():
-    with pytest.raises(ValueError, match=r"shape \(\.\.\., 3, 4, 5\), got \(8, 4, 5\)"):
-        CartesianMRI(MASK, MAPS).H(torch.zeros(8, 4, 5))
+    spokes = NonCartesianMRI(radial_trajectory((4, 5), 2, 8), (4, 5), MAPS)
+    for A in (CartesianMRI(MASK, MAPS), spokes):
+        y, shape = torch.zeros(8, *A.out_shape[1:]), str(A.out_shape)[1:-1]
+        for apply in (A.H, A.adjoint, A.direct_inverse, A.pinv):
+            message = rf"{A.name}.*: takes .* of shape \(\.\.\., {shape}\), got \(8, {shape[3:]}\)"
+            with pytest.raises(ValueError, match=message):
+                apply(y)
+
+
+def test_k_space_with_nan_is_told():
+    spokes = NonCartesianMRI(radial_trajectory((4, 5), 2, 8), (4, 5), MAPS)
+    for A in (CartesianMRI(MASK, MAPS), spokes):
+        y = torch.zeros(A.out_shape)
+        y[(0,) * y.ndim] = float("nan")
+        with pytest.raises(ValueError, match=rf"{A.name}.*: the right-hand side must be finite, got 1 NaN"):
+            A.pinv(y)
+
+
+def test_real_k_space_and_images_are_promoted():
+    spokes = NonCartesianMRI(radial_trajectory((4, 5), 2, 8).float(), (4, 5), MAPS)
+    for A in (CartesianMRI(random_mask(4, 5), MAPS), spokes):
+        for apply, shape in [
+            (A, A.in_shape),
+            (A.gram, A.in_shape),
+            (A.H, A.out_shape),
+            (A.direct_inverse, A.out_shape),
+        ]:
+            x = torch.ones(shape)
+            assert apply(x).dtype == torch.complex64
+            close(apply(x), apply(x + 0j), 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +313,8 @@ def test_k_space_of_another_coil_count_is_told():
         (torch.zeros(6, 3), {}, "takes trajectory of shape (..., d)"),
         (torch.zeros(6, 2), {"maps": torch.ones(3, 5, 4) + 0j}, "image's shape (4, 5), got (3, 5, 4)"),
         (torch.full((6, 2), float("nan")), {}, "trajectory must be finite"),
+        (torch.zeros(6, 2), {"maps": torch.ones(3, 4, 5) * float("nan")}, "maps must be finite, got 60 NaN"),
+        (torch.zeros(6, 2), {"maps": torch.zeros(3, 4, 5)}, "zero everywhere"),
     ],
 )
 def test_bad_non_cartesian_input_is_told(trajectory, arguments, message):

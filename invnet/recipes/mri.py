@@ -1,0 +1,112 @@
+"""Recipes of parallel MRI: photographs with smooth phases, eight simulated coils, 4 or 8 times too few lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from invnet.data import Patches
+from invnet.data.patches import Images
+from invnet.losses import Supervised
+from invnet.nets import DRUNet, UNet
+from invnet.noise import Gaussian
+from invnet.physics import Physics
+from invnet.recipes.recipe import MODERN, Recipe
+from invnet.reconstruct import PostProcess, Unrolled
+from operators.mri import CartesianMRI, random_mask
+
+__all__ = ["CENTRE", "MRI", "coil_maps", "scan"]
+
+SIZE, COILS = 256, 8
+NOISE = 0.01  # of a sample's real part; an image's greatest value is one
+CENTRE = {4: 0.08, 8: 0.04}  # the share of k-space's lines that are sampled in its middle, as fastMRI's
+
+
+def scan(acceleration: int, shape: tuple[int, ...], generator: torch.Generator) -> Physics:
+    """Random lines of k-space and random coils, drawn on the CPU."""
+    mask = random_mask(shape[1], acceleration, CENTRE[acceleration], generator)
+    return Physics(CartesianMRI(mask, coil_maps(shape, COILS, generator)), noise=Gaussian(NOISE))
+
+
+def _any_scan(tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> Physics:
+    """Another scan for each batch."""
+    images = tensors["x"]
+    seed, number = torch.randint(2**31, (2,), generator=generator, device=images.device).tolist()
+    acceleration = list(CENTRE)[number % len(CENTRE)]
+    physics = scan(acceleration, tuple(images.shape[-2:]), torch.Generator().manual_seed(seed))
+    return physics.to(images.device)
+
+
+def coil_maps(shape: tuple[int, ...], coils: int, generator: torch.Generator) -> torch.Tensor:
+    """Sensitivities of coils in a ring around the image: bell-shaped, with smooth phases, squares adding up to one.
+
+    Parameters
+    ----------
+    shape : (int, int)
+    coils : int
+    generator : torch.Generator
+        The source of places, widths and phases, on the CPU.
+
+    Returns
+    -------
+    torch.Tensor, shape ``(coils, H, W)``, complex64
+    """
+    rows, columns = (torch.linspace(-1, 1, n) for n in shape)
+    u = torch.rand(6, coils, 1, 1, generator=generator)
+    angles = 2 * math.pi * ((torch.arange(coils)[:, None, None] + 0.4 * (u[0] - 0.5)) / coils + u[1, :1])
+    distance = (rows[:, None] - (1 + 0.3 * u[2]) * angles.sin()) ** 2 + (columns - (1 + 0.3 * u[2]) * angles.cos()) ** 2
+    magnitude = 1 / (0.3 + 0.4 * u[3] + distance)
+    phase = angles + math.pi * ((u[4] - 0.5) * rows[:, None] + (u[5] - 0.5) * columns)
+    maps = torch.polar(magnitude, phase)
+    return maps / maps.abs().square().sum(0).sqrt()
+
+
+class _Phased(Dataset):
+    """Patches of photographs, within an ellipse, with a smooth phase."""
+
+    def __init__(self, images: Images) -> None:
+        self.patches = Patches(images, SIZE)
+
+    def __len__(self) -> int:
+        return len(self.patches)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.draw(index, torch.Generator().manual_seed(index))
+
+    def draw(self, index: int, generator: torch.Generator) -> torch.Tensor:
+        patch = self.patches.draw(index, generator)
+        u = torch.rand(8, generator=generator)
+        axis = torch.linspace(-1, 1, SIZE)
+        inside = (axis[:, None] / (0.6 + 0.4 * u[0])) ** 2 + (axis / (0.6 + 0.4 * u[1])) ** 2 < 1
+        y, x = axis[:, None], axis
+        c = 2 * math.pi * (u[2:] - 0.5)
+        phase = c[0] + c[1] * x + c[2] * y + 0.5 * (c[3] * x * y + c[4] * x**2 + c[5] * y**2)
+        return torch.polar(patch * inside, phase)
+
+
+def _variational() -> nn.Module:
+    """A variational network of small U-Nets; the coils' squares add up to one, so the operator's norm is one."""
+    nets = [DRUNet(2, widths=(16, 32, 64), blocks=1, noise_conditioned=False) for _ in range(6)]
+    return Unrolled(nets, method="variational", norm=1.0)
+
+
+def _recipe(title: str, model: Callable[[], nn.Module]) -> Recipe:
+    return Recipe(
+        title=f"{title}, for 4 or 8 times undersampled k-space of several coils",
+        model=model,
+        samples=_Phased,
+        physics=_any_scan,
+        loss=lambda: Supervised("l1"),
+        options=dataclasses.replace(MODERN, batch_size=4, lr=5e-4),
+    )
+
+
+MRI = {
+    "mri-unet": _recipe("zero-filled image and U-Net", lambda: PostProcess(UNet(2, width=20, depth=3, residual=True))),
+    "mri-variational": _recipe("variational network", _variational),
+}

@@ -1,0 +1,186 @@
+"""The most probable image among those that a generator makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from invnet.checks import check_number
+from invnet.nets.on_images import joined_parts
+from invnet.nets.vae import VAE
+from invnet.optimize import Progress, descend
+from invnet.physics import Physics
+from invnet.reconstruct.base import Info, Reconstructor
+from invnet.reconstruct.denoising import inference
+from invnet.reconstruct.likelihood import total, value_and_gradient
+from operators.checks import check_positive_int
+
+__all__ = ["LatentMAP"]
+
+
+class LatentMAP(Reconstructor):
+    r"""The image :math:`G(\hat z)` of a generator, with the most probable latent variable [1]_.
+
+    .. math::
+
+        \hat z = \arg\min_z\, -\log p\bigl(y \mid G(z)\bigr) + \tfrac{w}{2} \lVert z \rVert^2
+
+    The prior is what an autoencoder's decoder G makes of standard normal z; w = 1 is Bayes' own. The search begins at
+    the encoder's answer to the direct inverse, and with restarts also at random z, of which each sample keeps the
+    best: the objective is not convex. It goes by `invnet.optimize.descend`: no step raises the objective.
+
+    Parameters
+    ----------
+    net : invnet.nets.VAE
+        Trained on images of the kind sought, and of their range.
+    strength : float
+        w, positive.
+    restarts : int
+        Searches from random latent variables, beside that from the encoder's.
+    seed : int
+        Of the restarts.
+    max_iter : int
+        Iterations of each search at most.
+    tol : float
+        A sample is done when a step is at most this, relative to the latent variable.
+    progress : bool
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of its range; at the call, if the network does not take the image, or the likelihood has
+        no gradient of use.
+
+    Notes
+    -----
+    An image of one channel has only the spatial dimensions or has others as batch; more channels come before the
+    spatial dimensions. Of complex images, real and imaginary part are two channels. The image carries no gradients.
+
+    References
+    ----------
+    .. [1] A. Bora, A. Jalal, E. Price and A. Dimakis, "Compressed sensing using generative models", ICML 2017.
+
+    Examples
+    --------
+    >>> import invnet, operators
+    >>> physics = invnet.Physics(operators.AveragePool((16, 16), 2), invnet.noise.Gaussian(0.1))
+    >>> net = invnet.nets.VAE(width=4, depth=2)
+    >>> x, info = LatentMAP(net, max_iter=5)(torch.ones(3, 8, 8), physics, return_info=True)
+    >>> x.shape, info.objective[-1] <= info.objective[0]
+    (torch.Size([3, 16, 16]), True)
+    """
+
+    def __init__(
+        self,
+        net: VAE,
+        strength: float = 1.0,
+        restarts: int = 0,
+        seed: int = 0,
+        max_iter: int = 300,
+        tol: float = 1e-3,
+        progress: bool = False,
+    ) -> None:
+        super().__init__()
+        if not isinstance(net, VAE):
+            raise TypeError(f"LatentMAP: net takes an invnet.nets.VAE, got {type(net).__name__}")
+        if check_number(strength, self.name, "strength") <= 0:
+            raise ValueError(f"LatentMAP: strength must be positive, got {strength}")
+        if check_number(tol, self.name, "tol") < 0:
+            raise ValueError(f"LatentMAP: tol must be at least 0, got {tol}")
+        self.net, self.strength, self.seed = net, float(strength), seed
+        self.restarts = check_positive_int(restarts, self.name, "restarts") if restarts else 0
+        self.max_iter, self.tol, self.progress = check_positive_int(max_iter, self.name, "max_iter"), tol, progress
+
+    def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
+        if physics.likelihood.lipschitz is None and physics.likelihood.has_prox:
+            raise ValueError(
+                f"LatentMAP: the gradient of the likelihood of {physics.likelihood.name} noise is of no use"
+            )
+        with torch.no_grad(), inference(self.net):
+            x = physics.direct_inverse(y)
+            door = _Door(self.net, x, len(physics.operator.in_shape))
+            mean = self.net.encode(door.inside(x))[0].to(x.real.dtype)
+            starts = [mean, *self._random_starts(mean)]
+            found = [self._search(z.reshape(*door.batch, -1), y, physics, door) for z in starts]
+        best, height, info = found[0]
+        for z, reached, other in found[1:]:
+            better = reached < height
+            best = torch.where(better[..., None], z, best)
+            height = torch.where(better, reached, height)
+            info = other if bool(better.any()) else info
+        with torch.no_grad(), inference(self.net):
+            return self._image(best, door), info
+
+    def _search(
+        self, z: torch.Tensor, y: torch.Tensor, physics: Physics, door: _Door
+    ) -> tuple[torch.Tensor, torch.Tensor, Info]:
+        batch = len(door.batch)
+
+        def value(z: torch.Tensor) -> torch.Tensor:
+            fit = total(physics.negative_log_likelihood(self._image(z, door), y), batch)
+            return fit + 0.5 * self.strength * z.square().sum(-1)
+
+        def both(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.enable_grad():
+                point = z.detach().requires_grad_()
+                image = self._image(point, door)
+            fit, slope = value_and_gradient(physics, image.detach(), y)
+            (pull,) = torch.autograd.grad(image, point, slope)
+            height = total(fit, batch) + 0.5 * self.strength * z.square().sum(-1)
+            return height, pull + self.strength * z
+
+        title = self.name if self.progress else None
+        progress = Progress(1, objective=value, tol=self.tol, max_iter=self.max_iter, title=title)
+        z = descend(z, value, both, progress)
+        return z, value(z), Info.of(progress)
+
+    def _image(self, z: torch.Tensor, door: _Door) -> torch.Tensor:
+        dtype = self.net.log_sigma.dtype
+        return door.outside(self.net.decode(z.reshape(-1, *door.latent_shape).to(dtype)))
+
+    def _random_starts(self, mean: torch.Tensor) -> Sequence[torch.Tensor]:
+        generator = torch.Generator().manual_seed(self.seed)
+        # The same for every sample, so that none depends on what else is in the batch.
+        draws = [torch.randn(mean.shape[1:], generator=generator, dtype=mean.dtype) for _ in range(self.restarts)]
+        return [draw.to(mean.device).expand(mean.shape) for draw in draws]
+
+    def extra_repr(self) -> str:
+        """The strength and the restarts."""
+        return f"strength={self.strength:g}, restarts={self.restarts}"
+
+
+class _Door:
+    """Images of any batch dimensions, real or complex, as the network takes them, and back."""
+
+    def __init__(self, net: VAE, x: torch.Tensor, image_dims: int) -> None:
+        parts = 2 if x.is_complex() else 1
+        self.channels = net.in_channels // parts
+        count = net.dims + (self.channels > 1)
+        if (
+            net.in_channels % parts
+            or x.ndim < count
+            or (self.channels > 1 and x.shape[x.ndim - count] != self.channels)
+        ):
+            kind = "complex" if x.is_complex() else "real"
+            raise ValueError(
+                f"LatentMAP: the network has {net.in_channels} channels and {net.dims} spatial dimensions, which does "
+                f"not fit {kind} images of shape {tuple(x.shape)}"
+            )
+        self.shape, self.dtype, self.is_complex = x.shape, x.dtype, x.is_complex()
+        self.net_dtype = net.log_sigma.dtype
+        self.latent_shape = net.latent_shape(tuple(x.shape[x.ndim - net.dims :]))
+        # Dimensions of the operator that the network does not join are planes of one sample.
+        self.batch = x.shape[: x.ndim - max(count, image_dims)]
+        self.dims = net.dims
+
+    def inside(self, x: torch.Tensor) -> torch.Tensor:
+        images = x.reshape(-1, self.channels, *x.shape[x.ndim - self.dims :])
+        if self.is_complex:
+            images = torch.view_as_real(images.resolve_conj()).movedim(-1, 2).flatten(1, 2)
+        return images.to(self.net_dtype)
+
+    def outside(self, images: torch.Tensor) -> torch.Tensor:
+        images = images.to(self.dtype.to_real() if self.is_complex else self.dtype)
+        return (joined_parts(images, 1) if self.is_complex else images).reshape(self.shape)

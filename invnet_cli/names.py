@@ -1,0 +1,39 @@
+"""The names of physics and methods, with a line on each."""
+
+__all__ = ["METHODS", "OPTIONS", "PHYSICS"]
+
+PHYSICS = {
+    "parallel-beam": "CT by parallel rays: DXchange HDF5, or line integrals (views, detectors) with --angles",
+    "cartesian-mri": "k-space on a grid: fastMRI, ISMRMRD, BART cfl, or an array ([slices,] coils, H, W)",
+    "noncartesian-mri": "k-space along a trajectory: ISMRMRD",
+    "denoise": "a picture with noise",
+    "deblur": "a picture blurred by --kernel or --blur",
+    "inpaint": "a picture with holes, where --mask (or the picture itself) is black",
+    "downsample": "a picture of which --factor times the resolution is wanted",
+}
+
+METHODS = {
+    "direct": "the operator's direct inverse: fast, knows nothing of noise",
+    "fbp": "filtered backprojection with --filter, of parallel-beam scans",
+    "least-squares": "regularised least squares by conjugate gradients (CG-SENSE in MRI)",
+    "map-tv": "the most probable image under total variation",
+    "map-wavelet": "the most probable image under sparse wavelet coefficients",
+    "deep-image-prior": "a network fitted to the measurement alone: minutes to hours",
+}
+
+# Options that belong to some physics or methods only: to give them elsewhere is a mistake.
+OPTIONS = {
+    "angles": ("parallel-beam",),
+    "axis": ("parallel-beam",),
+    "size": ("parallel-beam",),
+    "filter_name": ("fbp",),
+    "maps": ("cartesian-mri", "noncartesian-mri"),
+    "calibration": ("cartesian-mri", "noncartesian-mri"),
+    "kernel": ("deblur",),
+    "blur": ("deblur",),
+    "mask": ("inpaint",),
+    "factor": ("downsample",),
+    "strength": ("least-squares", "map-tv", "map-wavelet"),
+    "tol": ("least-squares", "map-tv", "map-wavelet"),
+    "iterations": ("least-squares", "map-tv", "map-wavelet", "deep-image-prior"),
+}
