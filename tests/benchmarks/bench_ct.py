@@ -1,8 +1,10 @@
 """Projection and backprojection beside the peers: run with ``python tests/benchmarks/bench_ct.py``.
 
-All in 32 bits, with as many detectors as pixels in a row. ASTRA is timed through its fast path, data in its own memory;
-a peer that cannot be imported is left out. The last table is the normal operator: Joseph's adjoint after forward, and
-the Toeplitz gram of the Fourier model.
+All in 32 bits. In the first tables there are as many detectors as pixels in a row, which see the circle that the image
+holds. deepinv has that as an option; by default it pads the image to its diagonal and measures all of the square, which
+the tables "whole square" time, ours with the same detectors. ASTRA is timed through its fast path, data in its own
+memory; a peer that cannot be imported is left out. The last table is the normal operator: Joseph's adjoint after
+forward, and the Toeplitz gram of the Fourier model; ``docs/draw_gram_growth.py`` draws its growth.
 """
 
 import math
@@ -46,14 +48,14 @@ def astra_pair(size, geometry, projector, batch):
     return [lambda a=a: [astra.algorithm.run(a) for _ in range(batch)] for a in algorithms]
 
 
-def deepinv_pair(size, angles, batch):
-    """deepinv's Tomography: rotation by grid_sample, its adjoint by autograd."""
+def deepinv_pair(size, angles, batch, circle):
+    """deepinv's Tomography: rotation by grid_sample, its adjoint by autograd; and the number of its detectors."""
     physics = peers.deepinv().physics.Tomography(
-        angles=torch.rad2deg(angles.float()), img_width=size, circle=True, normalize=False
+        angles=torch.rad2deg(angles.float()), img_width=size, circle=circle, normalize=False
     )
     x = torch.rand(batch, 1, size, size)
     y = physics.A(x)
-    return (lambda: physics.A(x)), (lambda: physics.A_adjoint(y))
+    return (lambda: physics.A(x)), (lambda: physics.A_adjoint(y)), y.shape[-2]
 
 
 def skimage_forward(size, angles, batch):
@@ -84,7 +86,7 @@ def parallel_table(size, views, batch):
     if peers.has("astra"):
         geometry = peers.astra().create_proj_geom("parallel", 1.0, size, angles.numpy())
         forward["ASTRA linear"], adjoint["ASTRA linear"] = astra_pair(size, geometry, "linear", batch)
-    forward["deepinv"], adjoint["deepinv"] = deepinv_pair(size, angles, batch)
+    forward["deepinv, circle=True"], adjoint["deepinv, circle=True"], _ = deepinv_pair(size, angles, batch, True)
     if peers.has("torchtomo"):
         import torchtomo
 
@@ -92,6 +94,15 @@ def parallel_table(size, views, batch):
         forward["torchtomo"], adjoint["torchtomo"] = torchtomo_pair(projector, size, batch)
     forward["scikit-image"] = skimage_forward(size, angles, batch)
     show(forward, adjoint, f"parallel, {size}^2, {views} views, batch {batch}")
+
+
+def whole_square_table(size, views, batch):
+    """The same with detectors that cover the image's diagonal, beside deepinv's default."""
+    angles = torch.arange(views, dtype=torch.float64) * math.pi / views
+    forward, adjoint = {}, {}
+    forward["deepinv"], adjoint["deepinv"], detectors = deepinv_pair(size, angles, batch, False)
+    forward["ours"], adjoint["ours"] = both(ParallelBeam((size, size), angles, detectors), size, batch)
+    show(forward, adjoint, f"whole square, {size}^2, {views} views, {detectors} detectors, batch {batch}")
 
 
 def fan_table(size, views, batch):
@@ -137,6 +148,7 @@ def main():
     for size, views in SIZES:
         for batch in BATCHES:
             parallel_table(size, views, batch)
+            whole_square_table(size, views, batch)
     for size, views in SIZES:
         fan_table(size, views, 1)
     for size in (256, 512, 1024):

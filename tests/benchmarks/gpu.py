@@ -17,6 +17,7 @@ import io
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import torch
@@ -38,7 +39,8 @@ def run_tests():
     try:
         result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired as late:
-        print((late.stdout or b"").decode(), f"stopped after {SECONDS} s")
+        said = late.stdout or ""
+        print(said if isinstance(said, str) else said.decode(errors="replace"), f"stopped after {SECONDS} s")
         return 1
     print(result.stdout)
     return result.returncode
@@ -97,7 +99,12 @@ def main():
                 streams.append(stack.enter_context(Path(os.environ["OUT"], f"gpu-{part}.txt").open("w")))
             stack.enter_context(contextlib.redirect_stdout(Copy(*streams)))
             print(f"== {part}: {environment()}", flush=True)
-            if PARTS[part]():
+            try:
+                is_wrong = PARTS[part]()
+            except Exception:  # the other parts are worth their time on the device
+                print(traceback.format_exc())
+                is_wrong = True
+            if is_wrong:
                 failed.append(part)
     sys.exit(f"gpu: failed: {', '.join(failed)}" if failed else 0)
 
