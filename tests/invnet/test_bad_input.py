@@ -11,6 +11,7 @@ from invnet import (
     DeepImagePrior,
     DiffPIR,
     DirectInverse,
+    LatentMAP,
     LearnedPrimalDual,
     Physics,
     PlugAndPlay,
@@ -19,7 +20,7 @@ from invnet import (
     SplitGibbs,
     Unrolled,
 )
-from invnet.nets import DnCNN, Hourglass
+from invnet.nets import VAE, DnCNN, Hourglass
 from invnet.noise import Gaussian
 from invnet.priors import TotalVariation
 from operators import AveragePool, Identity, Mask
@@ -56,6 +57,7 @@ ALONE = {
     "DirectInverse": lambda: DirectInverse(),
     "MAP": lambda: MAP(TotalVariation(), 10.0),
     "DeepImagePrior": lambda: DeepImagePrior(lambda c: Hourglass(4, c, width=4, depth=1), max_iter=2),
+    "LatentMAP": lambda: LatentMAP(VAE(width=4, depth=1), max_iter=2),
     "LearnedPrimalDual": lambda: LearnedPrimalDual(iterations=2, width=4),
 }
 ALL = ALONE | {name: (lambda make=make: make(net())) for name, make in AROUND.items()}
