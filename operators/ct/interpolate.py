@@ -75,7 +75,7 @@ def _places(fixed: Fixed, images: torch.Tensor):  # type: ignore[no-untyped-def]
         place, scale = (n0 + nx * column + ny * row) / depth, torch.where(is_behind, 0, depth**-2)
         if curved:
             scale, place = scale / (1 + place**2), torch.atan(place)
-        detector = ((place - first) / spacing).clamp(-2, fixed.in_size[1] + 1)
+        detector = ((place - first) / spacing).clamp(-2, fixed.in_size[1])
         whole = detector.floor()
         yield whole.long() + 2, (detector - whole).to(images.dtype), scale.to(images.dtype)
 

@@ -72,8 +72,8 @@ def _corners(fixed: Fixed, like: torch.Tensor) -> Iterator[list[tuple[torch.Tens
         is_behind = m <= 0
         m = torch.where(is_behind, 1, m)
         scale = torch.where(is_behind, 0, m**-2)
-        column = ((n0 + nx * j + ny * i) / m).clamp(-2, columns + 1)
-        row = (r0 + q * (k - z0) / m).clamp(-2, rows + 1)
+        column = ((n0 + nx * j + ny * i) / m).clamp(-2, columns)
+        row = (r0 + q * (k - z0) / m).clamp(-2, rows)
         first = (column.floor().long() + _BORDER) * (rows + 2 * _BORDER) + row.floor().long() + _BORDER
         across, along = column - column.floor(), row - row.floor()
         yield [

@@ -39,7 +39,7 @@ def _look_up(view, row, curved, first, spacing, detectors, index, weight, scale)
             factor /= 1 + place * place
             place = math.atan(place)
         d = (place - first) / spacing
-        inside = min(max(d, -2.0), detectors + 1.0) if d == d else -2.0
+        inside = min(max(d, -2.0), float(detectors)) if d == d else -2.0
         whole = math.floor(inside)
         index[j] = np.int32(whole) + BORDER
         weight[j] = inside - whole if d == d else d  # not a number gives no number, but from within the array

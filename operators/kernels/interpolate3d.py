@@ -29,7 +29,7 @@ def _column(view, i, j, columns):  # type: ignore[no-untyped-def]
     if m <= 0:
         return 0, 0.0, 0.0, 0.0
     place = n / m
-    inside = min(max(place, -2.0), columns + 1.0) if place == place else -2.0
+    inside = min(max(place, -2.0), float(columns)) if place == place else -2.0
     whole = math.floor(inside)
     return int(whole) + BORDER, inside - whole, 1 / (m * m), 1 / m
 
@@ -39,7 +39,7 @@ def _rows(view, inverse, rows, index, weight):  # type: ignore[no-untyped-def]
     """For the voxels of all slices: the bordered row before, and the weight of the next."""
     step = view[7] * inverse
     for k in range(index.size):
-        row = min(max(view[6] + step * (k - view[8]), -2.0), rows + 1.0)
+        row = min(max(view[6] + step * (k - view[8]), -2.0), float(rows))
         whole = math.floor(row)
         index[k] = np.int32(whole) + BORDER
         weight[k] = row - whole

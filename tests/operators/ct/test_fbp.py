@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from skimage.transform import iradon
 
 from operators import FanBeam, ParallelBeam
 from operators.ct.filters import FILTERS
+from operators.kernels import interpolate, interpolate3d
 from tests.operators.ct.geometries import full_turn, pixel_centres, quietly
 
 SIZE = 96
@@ -227,3 +229,27 @@ def test_takes_any_batch_and_type():
     torch.testing.assert_close(A.direct_inverse(y * (1 - 2j)), images * (1 - 2j), rtol=0, atol=1e-13)
     torch.testing.assert_close(A.direct_inverse(y.half()).double(), images, rtol=0, atol=2e-3)
     assert A.direct_inverse(y[:0]).shape == (0, 3, 12, 10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pixels_beyond_the_detector_read_nothing_else(dtype):
+    """What lies behind a sinogram in memory is not read, not even to be multiplied by zero."""
+    detectors, size = 8, 40  # far wider than the detector
+    bordered_size = (1, 2, detectors + 2 * interpolate.BORDER)
+    memory = np.full(math.prod(bordered_size) + 64, np.nan, dtype)
+    bordered = memory[: math.prod(bordered_size)].reshape(bordered_size)
+    bordered[:] = 0
+    bordered[..., interpolate.BORDER : -interpolate.BORDER] = 1
+    views = np.array([[-20.0, 1, 0, 1, 0, 0], [-20.0, 0, 1, 1, 0, 0]])
+    images = np.zeros((1, size, size), dtype)
+    interpolate.gather_views(bordered, images, views, 0.0, 0.0, 1.0, 0, size)
+    assert np.isfinite(images).all()
+    assert images[0, -1, -1] == 0
+    assert images[0, 24, 24] == 2
+
+
+def test_voxels_beyond_the_detector_stay_within_its_border():
+    index, weight = np.zeros(50, np.int32), np.zeros(50)
+    interpolate3d._rows(np.array([0.0, 0, 0, 1, 0, 0, -20, 1, 0]), 1.0, 8, index, weight)
+    assert index.min() == 0
+    assert index.max() + 1 == 8 + 2 * interpolate3d.BORDER - 1
