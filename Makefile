@@ -4,6 +4,7 @@
 #   make test     the test suite, lint and types are `make lint`
 #   make bench    timings beside the peers, in one run
 #   make matrix   every reconstructor with every physics: the table of the documentation, which takes an hour
+#   make quality  the pretrained models on their test sets:   make quality SET12=folder
 #   make gpu      on a machine with an NVIDIA GPU: its tests, then its timings
 #   make docs     the documentation, in docs/_build/html
 #
@@ -17,7 +18,7 @@ PIP = $(VENV)/bin/pip --disable-pip-version-check install --quiet
 CONSTRAINED = $(PIP) --constraint constraints.txt --constraint $(VENV)/torch.txt
 WORKERS ?= auto
 
-.PHONY: demo test lint bench matrix gpu docs clean
+.PHONY: demo test lint bench matrix quality gpu docs clean
 
 demo: $(VENV)/demo
 	$(VENV)/bin/python examples/demo.py --out demo.png
@@ -35,6 +36,9 @@ bench: $(VENV)/bench
 
 matrix: $(VENV)/test
 	$(VENV)/bin/python -m tests.invnet.matrix
+
+quality: $(VENV)/test
+	$(VENV)/bin/python -m tests.quality --set12 "$(SET12)"
 
 gpu: $(VENV)/test
 	$(VENV)/bin/python -m tests.benchmarks.gpu

@@ -63,7 +63,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "gallery/*": []},
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 html_static_path = ["_static"]
 html_css_files = ["invnet.css"]

@@ -1,7 +1,8 @@
 """Reconstructors that invert any linear operator, around one shared physics."""
 
-from invnet import data, interop, losses, metrics, nets, noise, plot, priors, sensor
+from invnet import data, interop, losses, metrics, nets, noise, plot, priors, recipes, sensor
 from invnet.physics import Physics
+from invnet.pretrained import pretrained
 from invnet.reconstruct import (
     DPS,
     MAP,
@@ -48,7 +49,9 @@ __all__ = [
     "nets",
     "noise",
     "plot",
+    "pretrained",
     "priors",
+    "recipes",
     "sensor",
     "train",
 ]

@@ -1,0 +1,121 @@
+"""Models from their weights."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from torch import nn
+
+from invnet.nets import OnImages
+from invnet.recipes import RECIPES
+from invnet.reconstruct import Reconstructor
+
+__all__ = ["card", "names", "pretrained"]
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """The names of the pretrained models.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> import invnet.pretrained
+    >>> "denoiser-gray" in names()
+    True
+    """
+    return sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def card(name: str) -> dict[str, Any]:
+    """Where a pretrained model comes from and how good it is.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    dict
+        With the architecture, the data, the command that trained it, seed, duration and machine, measured quality (mean
+        PSNR in dB by test set and task), licence, and the SHA-256 of the weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of this name.
+
+    Examples
+    --------
+    >>> card("denoiser-gray")["licence"]
+    'MIT'
+    """
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"pretrained: there is no model {name!r}{hint} There are {', '.join(known)}")
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
+def pretrained(name: str) -> nn.Module:
+    """A trained model, from the weights that come with the library.
+
+    Nothing is fetched, and no code is run from a file.
+
+    Parameters
+    ----------
+    name : str
+        Such as "denoiser-gray"; ``card(name)`` of the package `invnet.pretrained` tells what a model is and how good.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, on the CPU. A `Reconstructor`, to be called as ``model(y, physics)``, or a denoiser of
+        images in [0, 1] of any batch dimensions, ``model(x, sigma)``.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of this name.
+    OSError
+        If the weights are damaged: their SHA-256 is not that of the card.
+
+    Examples
+    --------
+    >>> import invnet
+    >>> denoiser = invnet.pretrained("denoiser-gray")
+    >>> noisy = invnet.data.sample_image("camera", size=64) + 0.1 * torch.randn(64, 64)
+    >>> denoiser(noisy, 0.1).shape
+    torch.Size([64, 64])
+    """
+    about = card(name)
+    path = FOLDER / f"{name}.safetensors"
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != about["sha256"]:
+        raise OSError(
+            f"pretrained: {path} is damaged: its SHA-256 is {found}, and should be {about['sha256']}; reinstall invnet"
+        )
+    try:
+        weights = load_safetensors(content)
+    except SafetensorError as error:
+        raise OSError(f"pretrained: {path} can't be read: {error}") from error
+    with torch.random.fork_rng(devices=[]):
+        model = RECIPES[about["recipe"]].model()
+    model.load_state_dict(
+        {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    )
+    result = model if isinstance(model, Reconstructor) else OnImages(model)
+    return result.eval().requires_grad_(False)
