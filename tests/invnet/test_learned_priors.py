@@ -165,8 +165,6 @@ def test_a_gradient_has_gradients_in_the_parameters(make):
 @pytest.mark.parametrize("boundary", ["valid", "circular"])
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_the_bounds_hold(make, boundary, dims):
-    if dims == 3 and "channels" in make.__code__.co_consts:
-        pytest.skip("slow")
     prior = scrambled(make(dims=dims, boundary=boundary)).double()
     shape = [(40,), (11, 9), (7, 8, 6)][dims - 1]
     lipschitz, weak = prior.lipschitz.item(), prior.weak_convexity.item()
