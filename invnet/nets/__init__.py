@@ -11,4 +11,16 @@ from invnet.nets.unet import UNet
 from invnet.nets.vae import VAE
 from invnet.nets.vdsr import VDSR
 
-__all__ = ["EDSR", "SRCNN", "VAE", "VDSR", "DRUNet", "DnCNN", "Hourglass", "OnImages", "SRGANDiscriminator", "SRResNet", "UNet"]
+__all__ = [
+    "EDSR",
+    "SRCNN",
+    "VAE",
+    "VDSR",
+    "DRUNet",
+    "DnCNN",
+    "Hourglass",
+    "OnImages",
+    "SRGANDiscriminator",
+    "SRResNet",
+    "UNet",
+]

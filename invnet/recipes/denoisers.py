@@ -37,7 +37,7 @@ def _blind(title: str, channels: int, steps: int) -> Recipe:
 
 DENOISERS = {
     "denoiser-gray": _blind("grey", 1, steps=12_000),
-    "denoiser-color": _blind("colour", 3, steps=5000),
+    "denoiser-color": _blind("colour", 3, steps=3000),
     "dncnn-25": Recipe(
         title="DnCNN of 17 layers for grey photographs and noise of standard deviation 25/255, as in the paper",
         model=DnCNN,
