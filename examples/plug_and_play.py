@@ -3,8 +3,8 @@ Plug and play: deblur with a denoiser that knows no blur
 ========================================================
 
 Camera shake is undone by half-quadratic splitting: a data step that the operator solves, and a denoiser in the place of
-a prior, in turns. Two of the denoisers are classical ones of scikit-image, which need no training; the third is a network
-whose weights come with the library. Run it by ``python examples/plug_and_play.py --out plug_and_play.png``.
+a prior, in turns. Two of the denoisers are classical ones of scikit-image, which need no training; the third is a
+network whose weights come with the library. Run it by ``python examples/plug_and_play.py --out plug_and_play.png``.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Deblurring by plug and play, beside deepinv's DPIR with the same denoiser.
 
-Three images of Set12 of 256x256 pixels, two kernels of camera shake of 25x25 (as those of Levin et al. 2009 are), circular
-convolution, noise of 2.55/255. deepinv's own denoisers have no weights in its wheel, so it is given ours.
+Three images of Set12 of 256x256 pixels, two kernels of camera shake of 25x25 pixels (the size of those of Levin et al.
+2009), circular convolution, noise of 2.55/255. deepinv's wheel has no weights, so it is given our denoiser.
 """
 
 import statistics

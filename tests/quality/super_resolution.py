@@ -1,8 +1,8 @@
 """Super-resolution as the literature measures it: PSNR of the luminance on Set5, beside the published averages.
 
-Luminance is that of ITU-R BT.601 in the range of studios, 16 to 235, rounded to 8 bits as are the results. As many pixels
-as the factor are left out along each border. Images are made smaller by antialiased bicubic interpolation, as MATLAB's
-``imresize`` does.
+Luminance is that of ITU-R BT.601 in the range of studios, 16 to 235, rounded to 8 bits, as are the results. As many
+pixels as the factor are left out along each border. Images are made smaller by antialiased bicubic interpolation, as
+MATLAB's ``imresize`` does.
 """
 
 import numpy as np
@@ -44,25 +44,25 @@ def mean_psnr(method, images, factor):
     return float(np.mean(scores))
 
 
-def factor_of(name):
-    """The factor that a model's name ends with."""
-    return int(name.rpartition("-x")[2])
+def factors_of(name):
+    """The factor that a model's name ends with; without one it serves all."""
+    factor = name.rpartition("-x")[2]
+    return (int(factor),) if factor.isdigit() else tuple(PUBLISHED)
 
 
 def measure(name, folders):
     """The mean PSNR of a pretrained model; nothing without Set5."""
     if "set5" not in folders:
         return {}
-    images = ImageFolder(folders["set5"], gray=False)
-    return {f"Set5, x{factor_of(name)}": mean_psnr(invnet.pretrained(name), images, factor_of(name))}
+    images, model = ImageFolder(folders["set5"], gray=False), invnet.pretrained(name)
+    return {f"Set5, x{factor}": mean_psnr(model, images, factor) for factor in factors_of(name)}
 
 
 def table(name, folders):
     """The lines of a table: published averages, and bicubic interpolation and ours as measured now."""
-    measured = measure(name, folders)
-    if not measured:
-        return []
-    ((test, value),) = measured.items()
-    bicubic = mean_psnr(DirectInverse(), ImageFolder(folders["set5"], gray=False), factor_of(name))
-    rows = {**PUBLISHED[factor_of(name)], "bicubic (measured)": bicubic, f"{name} (measured)": value}
-    return [f"{test}, luminance, PSNR in dB", *(f"{label:36}{score:.2f}" for label, score in rows.items())]
+    lines = []
+    for (test, value), factor in zip(measure(name, folders).items(), factors_of(name), strict=False):
+        bicubic = mean_psnr(DirectInverse(), ImageFolder(folders["set5"], gray=False), factor)
+        rows = {**PUBLISHED[factor], "bicubic (measured)": bicubic, f"{name} (measured)": value}
+        lines += [f"{test}, luminance, PSNR in dB", *(f"{label:36}{score:.2f}" for label, score in rows.items())]
+    return lines
