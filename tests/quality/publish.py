@@ -15,7 +15,7 @@ from safetensors.torch import save
 import invnet
 from invnet.recipes import RECIPES
 from invnet.train.checkpoint import load_checkpoint
-from tests.quality import denoising
+from tests.quality.models import QUALITY, add_folders, given_folders
 
 FOLDER = Path(invnet.__file__).parent / "pretrained"
 
@@ -28,12 +28,12 @@ def half(tensor):
 def main():
     """Write the weights, measure them, and write the card."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("name", choices=sorted(QUALITY))
     parser.add_argument("checkpoint")
     parser.add_argument("--data", required=True, help="what it was trained with")
     parser.add_argument("--duration", required=True)
     parser.add_argument("--machine", required=True)
-    parser.add_argument("--set12", help="the folder of Set12's images, for a denoiser of grey images")
+    add_folders(parser)
     arguments = parser.parse_args()
 
     recipe = RECIPES[arguments.name]
@@ -58,10 +58,9 @@ def main():
     }
     path = FOLDER / f"{arguments.name}.json"
     path.write_text(json.dumps(card, indent=2) + "\n")
-    if arguments.set12:
-        levels = denoising.measure(arguments.name, arguments.set12)
-        card["quality"] = {f"Set12, sigma {level}": round(value, 2) for level, value in levels.items()}
-        path.write_text(json.dumps(card, indent=2) + "\n")
+    measured = QUALITY[arguments.name].measure(arguments.name, given_folders(arguments))
+    card["quality"] = {test: round(value, 2) for test, value in measured.items()}
+    path.write_text(json.dumps(card, indent=2) + "\n")
     print(path.read_text())
 
 
