@@ -381,7 +381,7 @@ def transpose(operator: LinearOperator, y: torch.Tensor) -> torch.Tensor:
 
 
 def of_empty(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Apply a function of samples of a shape to a batch of none, which several of torch's functions, its FFT, refuse."""
+    """Apply a function of samples to a batch of none, which several of torch's functions, its FFT for one, refuse."""
     try:
         return function(x)
     except RuntimeError:

@@ -205,7 +205,7 @@ def test_a_forward_map_by_numpy_names_what_is_to_be_written():
         def _forward(self, x):
             return torch.from_numpy(x.numpy().cumsum(-1))
 
-    with pytest.raises(RuntimeError, match="ByNumpy: torch can't differentiate _forward, .* write _adjoint, too"):
+    with pytest.raises(RuntimeError, match=r"ByNumpy: torch can't differentiate _forward, .* write _adjoint, too"):
         ByNumpy(4, 4).adjoint(torch.ones(4))
 
 

@@ -354,7 +354,7 @@ def test_forgotten_return_and_forgotten_super():
         def _forward(self, x):
             return x
 
-    with pytest.raises(AssertionError, match="Faulty: .* _forward gives NoneType, where a tensor is due"):
+    with pytest.raises(AssertionError, match=r"Faulty: .* _forward gives NoneType, where a tensor is due"):
         check_operator(faulty(_forward=lambda self, x: None))
     with pytest.raises(AssertionError, match=r"Forgetful: has no in_shape; __init__ calls super\(\).__init__"):
         check_operator(Forgetful())
