@@ -279,10 +279,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     @overload
     def __matmul__(self, other: torch.Tensor) -> torch.Tensor: ...
     def __matmul__(self, other: LinearOperator | torch.Tensor) -> LinearOperator | torch.Tensor:
-        if isinstance(other, torch.Tensor):
-            return self(other)
         if isinstance(other, LinearOperator):
             return algebra.compose(self, other)
+        if isinstance(other, torch.Tensor) or hasattr(other, "__dlpack__"):  # which a call refuses in words
+            return self(other)
         return NotImplemented
 
     def __add__(self, other: LinearOperator) -> LinearOperator:
