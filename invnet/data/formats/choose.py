@@ -40,6 +40,7 @@ _READERS: dict[str, Callable[[Path], Content]] = {
     ".nii.gz": read_nifti,
     ".dcm": read_dicom,
 }
+_FORMATS = "fastMRI, ISMRMRD, DXchange (HDF5), BART, DICOM, NIfTI, TIFF, PNG, JPEG, NPY and NPZ"
 _WRITERS: dict[str, Callable[[Path, torch.Tensor, bool], None]] = {
     ".npy": write_numpy,
     ".nii": lambda path, image, overwrite: write_nifti(path, image, overwrite=overwrite),
@@ -94,7 +95,7 @@ def read(path: str | Path) -> torch.Tensor | Volume | MRIScan | TomographyScan:
     by_content = next((reader for sign, reader in _STARTS.items() if start.startswith(sign)), None)
     reader = by_content or _READERS.get(_ending(path))
     if reader is None:
-        raise FormatError(path, "is in no format that is known here")
+        raise FormatError(path, f"is in no format that is known here, which are {_FORMATS}")
     return reader(path)
 
 
