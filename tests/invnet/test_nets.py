@@ -185,7 +185,8 @@ def test_drunet_scales_with_image_and_noise_level():
 def test_a_residual_network_whose_last_layer_is_zero_is_the_identity():
     x = random(1, 1, 17, 23)
     nets = [DnCNN(depth=3, width=4), UNet(width=4, depth=2, residual=True), VDSR(depth=3, width=4)]
-    lasts = [nets[0].layers[-1], nets[1].last, nets[2].layers[-1]]
+    nets += [DRUNet(widths=(4, 8), noise_conditioned=False, reduction=step, residual=True) for step in (1, 2)]
+    lasts = [nets[0].layers[-1], nets[1].last, nets[2].layers[-1], nets[3].last, nets[4].last]
     for net, last in zip(nets, lasts, strict=True):
         for parameter in last.parameters():
             nn.init.zeros_(parameter)
