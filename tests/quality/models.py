@@ -4,9 +4,18 @@ Each module has ``measure(name, folders)``, a mapping from the test to the mean 
 ``table(name, folders)``, the lines of a table with the peers beside the model. `folders` has those that were given.
 """
 
-from tests.quality import denoising
+from tests.quality import denoising, regularisers, super_resolution
 
-QUALITY = {"denoiser-gray": denoising}
+QUALITY = {
+    "denoiser-gray": denoising,
+    "denoiser-color": denoising,
+    "ridge": regularisers,
+    "edsr-x2": super_resolution,
+    "edsr-x4": super_resolution,
+    "srcnn-x2": super_resolution,
+    "srcnn-x4": super_resolution,
+    "vdsr": super_resolution,
+}
 
 FOLDERS = {
     "set12": "the folder of Set12's images",

@@ -44,7 +44,7 @@ def main():
     card = {
         "title": recipe.title,
         "recipe": arguments.name,
-        "architecture": model.name,
+        "architecture": type(model).__name__,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
         "command": f"invnet train {arguments.name} --images DIR --validation DIR --out {arguments.name}.safetensors",
