@@ -22,6 +22,11 @@ class Identity(LinearOperator):
     shape : int or sequence of int
         Trailing dimensions of input and output.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape is not made of positive integers.
+
     Examples
     --------
     >>> Identity((2, 3))
@@ -69,6 +74,11 @@ class Zero(LinearOperator):
     ----------
     in_shape, out_shape : int or sequence of int
         Trailing dimensions of input and output.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape is not made of positive integers.
 
     Examples
     --------
@@ -174,6 +184,11 @@ class RealToComplex(LinearOperator):
     ----------
     shape : int or sequence of int
         Trailing dimensions of input and output.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape is not made of positive integers.
 
     Examples
     --------

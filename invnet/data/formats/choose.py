@@ -62,7 +62,7 @@ def read(path: str | Path) -> torch.Tensor | Volume | MRIScan | TomographyScan:
 
     Returns
     -------
-    torch.Tensor, Volume, MRIScan or TomographyScan
+    torch.Tensor, Volume, MRIScan or TomographyScan, shape and units as that reader's
         As that reader gives it: `read_numpy`, `read_picture`, `read_tiff`, `read_cfl`, `read_nifti`, `read_dicom`,
         `read_fastmri`, `read_ismrmrd` or `read_dxchange`. Those take options, too.
 
@@ -109,7 +109,7 @@ def write(path: str | Path, image: torch.Tensor, overwrite: bool = False) -> Non
     path : str or Path
         Ends in ``.npy``, ``.nii``, ``.nii.gz``, ``.tif``, ``.tiff``, ``.cfl``, or ``.png``, which takes images in
         [0, 1].
-    image : torch.Tensor
+    image : torch.Tensor, shape as the writer's
         As the format's writer takes it: `write_numpy`, `write_nifti`, `write_tiff`, `write_cfl`, `write_png`. Those
         take options (voxel sizes, a range of values), too.
     overwrite : bool
