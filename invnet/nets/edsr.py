@@ -67,7 +67,7 @@ class EDSR(ConvNet):
     def _net(self, x: torch.Tensor) -> torch.Tensor:
         features = self.first(x)
         lacking = F.pixel_shuffle(self.last(features + self.blocks(features)), self.scale)
-        # Keys' kernel, as in `operators.Downsample`: without `antialias` torch's is another.
+        # Keys' kernel, that of `operators.Downsample.direct_inverse`: without `antialias` torch's is another.
         return lacking + F.interpolate(x, scale_factor=float(self.scale), mode="bicubic", antialias=True)
 
 
