@@ -68,18 +68,6 @@ def test_super_resolution_refuses_another_factor():
         invnet.pretrained("edsr-x2")(torch.zeros(6, 6), physics)
 
 
-def test_the_ridge_is_a_convex_prior_better_than_total_variation():
-    prior = invnet.pretrained("ridge")
-    assert isinstance(prior, invnet.priors.ConvexRidge)
-    assert prior.weak_convexity == 0
-    x = invnet.data.sample_image("camera", size=96)
-    physics = invnet.Physics(operators.Identity((96, 96)), invnet.noise.Gaussian(25 / 255))
-    y = physics(x, generator=torch.Generator().manual_seed(0))
-    psnr = invnet.metrics.psnr(invnet.MAP(prior, strength=1.0, tol=1e-3)(y, physics), x)
-    rivals = [invnet.MAP(invnet.priors.TotalVariation(), strength)(y, physics) for strength in (4.0, 8.0, 16.0)]
-    assert psnr > max(invnet.metrics.psnr(image, x) for image in rivals)
-
-
 def test_loading_leaves_the_random_state_alone():
     state = torch.random.get_rng_state()
     invnet.pretrained("denoiser-gray")
