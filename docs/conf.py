@@ -6,6 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+from docutils.nodes import Element, Text
+from sphinx.ext.autosummary import autosummary_table
+
 sys.path.insert(0, str(Path(__file__).parent))  # for run_examples
 os.environ["TQDM_DISABLE"] = "1"  # progress bars belong in a terminal, not on a page
 
@@ -86,7 +89,19 @@ def escape_initials_of_docstring(app, what, name, obj, options, lines):
     lines[:] = [INITIAL.sub(r"\1\\", line) for line in lines]
 
 
+def drop_citations_in_tables(app, doctree):
+    """Without the numbers of references, which belong to the page that a row of a table of names leads to."""
+    for table in doctree.findall(autosummary_table):
+        for citation in [node for node in table.findall(Element) if node.get("refdomain") == "citation"]:
+            parent = citation.parent
+            place = parent.index(citation)
+            if place and isinstance(parent[place - 1], Text):
+                parent.replace(parent[place - 1], Text(parent[place - 1].rstrip()))
+            parent.remove(citation)
+
+
 def setup(app):
     """Register what this file adds to Sphinx."""
+    app.connect("doctree-read", drop_citations_in_tables)
     app.connect("source-read", escape_initials_of_page)
     app.connect("autodoc-process-docstring", escape_initials_of_docstring, priority=100)  # before numpydoc

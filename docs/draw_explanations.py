@@ -97,9 +97,7 @@ def draw_priors():
         "a trained denoiser": lambda: invnet.PlugAndPlay(invnet.pretrained("denoiser-gray"))(y, physics),
     }
     columns = {"truth": x, "measurement": y} | {name: make() for name, make in methods.items()}
-    invnet.plot.compare(
-        columns, reference="truth", zoom=(20, 75, 48, 48), panel_width=1.4, path=STATIC / "priors.png"
-    )
+    invnet.plot.compare(columns, reference="truth", zoom=(20, 75, 48, 48), panel_width=1.4, path=STATIC / "priors.png")
 
 
 def draw_residual():

@@ -6,7 +6,7 @@ import math
 import numbers
 import operator
 from collections.abc import Iterable, Sequence
-from typing import SupportsIndex
+from typing import SupportsIndex, cast
 
 import numpy as np
 import torch
@@ -144,9 +144,8 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
 
 def _entries(value: Shape, count: int = 1) -> tuple[SupportsIndex, ...]:
     """The entries of a sequence; anything else, also what is no integer and refused later, `count` times."""
-    if isinstance(value, Iterable) and getattr(value, "ndim", 1):
-        return tuple(value)
-    return (value,) * count
+    is_single = not isinstance(value, Iterable) or getattr(value, "ndim", None) == 0
+    return (cast(SupportsIndex, value),) * count if is_single else tuple(cast(Iterable[SupportsIndex], value))
 
 
 def _is_integer(value: object) -> bool:

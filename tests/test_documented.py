@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -59,3 +61,15 @@ def test_the_front_pages_targets_are_the_makefiles():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"\bmake (\w+)", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"there is no target {target}"
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    command = [sys.executable, str(ROOT / "docs/check_links.py"), str(tmp_path)]
+    (tmp_path / "a.html").write_text('<p id="here"><a href="b.html#there">b</a><a href="#here">a</a></p>')
+    (tmp_path / "b.html").write_text('<p id="there"><a href="https://example.org/none">elsewhere</a></p>')
+    assert subprocess.run(command, check=False).returncode == 0
+    (tmp_path / "b.html").write_text('<p><a href="c.html">c</a></p>')
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "a.html: b.html#there leads nowhere" in done.stdout
+    assert "b.html: c.html leads nowhere" in done.stdout

@@ -46,8 +46,8 @@ class DenoiserIteration(Reconstructor):
             got = f"the class {denoiser.__name__}" if isinstance(denoiser, type) else type(denoiser).__name__
             raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got {got}")
         if not _takes_two(denoiser):
-            got = inspect.signature(denoiser)
-            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got one of {got}")
+            own = inspect.signature(denoiser)
+            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got one of {own}")
         if check_number(tol, self.name, "tol") < 0:
             raise ValueError(f"{self.name}: tol must be at least 0, got {tol}")
         self.denoiser = on_images(denoiser)
