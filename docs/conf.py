@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 
 autosummary_generate = True
 autodoc_typehints = "none"
@@ -68,3 +70,23 @@ html_theme_options = {
 html_static_path = ["_static"]
 html_css_files = ["invnet.css"]
 html_show_sourcelink = False
+
+
+# The first author's initial in a list of references is no "A." of an enumeration, for which docutils takes it.
+INITIAL = re.compile(r"^(\s*(?:- |\.\. \[\d+\] ))(?=[A-Z]\. )", re.MULTILINE)
+
+
+def escape_initials_of_page(app, docname, source):
+    """In the text of a page."""
+    source[0] = INITIAL.sub(r"\1\\", source[0])
+
+
+def escape_initials_of_docstring(app, what, name, obj, options, lines):
+    """In the lines of a docstring."""
+    lines[:] = [INITIAL.sub(r"\1\\", line) for line in lines]
+
+
+def setup(app):
+    """Register what this file adds to Sphinx."""
+    app.connect("source-read", escape_initials_of_page)
+    app.connect("autodoc-process-docstring", escape_initials_of_docstring, priority=100)  # before numpydoc

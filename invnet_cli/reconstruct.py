@@ -90,9 +90,11 @@ def reconstruct(
     settings = Settings(is_bart=data.suffix in (".cfl", ".hdr"), **options)
     _check_options(ctx, settings)
     from invnet_cli import output
+    from invnet_cli.devices import usable
     from invnet_cli.problem import load
 
-    output.check_output(out, force, keeps_complex)  # before any work
+    output.check_output(out, force, keeps_complex, value_range)  # before any work
+    settings = settings.on(usable(settings.device))
     problems = _problems(load(data, settings.key), settings)
     for note in problems.notes:
         click.echo(note, err=True)
@@ -135,8 +137,6 @@ def _images(problems: Any, settings: Settings, is_single: bool) -> Any:
 
     from invnet_cli.methods import solve
 
-    if settings.device == "auto":
-        settings = settings.on("cuda" if torch.cuda.is_available() else "cpu")
     is_seen = sys.stderr.isatty()
     numbers = range(problems.count or 1)
     if problems.count is None:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from invnet.data import Patches
 from invnet.data.patches import Images
 from invnet.losses import Supervised
-from invnet.nets import DRUNet, UNet
+from invnet.nets import DRUNet
 from invnet.noise import Gaussian
 from invnet.physics import Physics
 from invnet.recipes.recipe import MODERN, Recipe
@@ -22,7 +22,7 @@ from operators.mri import CartesianMRI, random_mask
 
 __all__ = ["CENTRE", "MRI", "coil_maps", "scan"]
 
-SIZE, COILS = 256, 8
+SIZE, COILS = 128, 8
 NOISE = 0.01  # of a sample's real part; an image's greatest value is one
 CENTRE = {4: 0.08, 8: 0.04}  # the share of k-space's lines that are sampled in its middle, as fastMRI's
 
@@ -91,22 +91,28 @@ class _Phased(Dataset):
 
 def _variational() -> nn.Module:
     """A variational network of small U-Nets; the coils' squares add up to one, so the operator's norm is one."""
-    nets = [DRUNet(2, widths=(16, 32, 64), blocks=1, noise_conditioned=False) for _ in range(6)]
+    nets = [DRUNet(2, widths=(24, 48, 96), blocks=1, noise_conditioned=False, reduction=2) for _ in range(5)]
     return Unrolled(nets, method="variational", norm=1.0)
 
 
-def _recipe(title: str, model: Callable[[], nn.Module]) -> Recipe:
+def _recipe(title: str, model: Callable[[], nn.Module], steps: int) -> Recipe:
     return Recipe(
         title=f"{title}, for 4 or 8 times undersampled k-space of several coils",
         model=model,
         samples=_Phased,
         physics=_any_scan,
         loss=lambda: Supervised("l1"),
-        options=dataclasses.replace(MODERN, batch_size=4, lr=5e-4),
+        options=dataclasses.replace(
+            MODERN, steps=steps, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=2250, checkpoint_every=250
+        ),
     )
 
 
+def _unet() -> nn.Module:
+    return PostProcess(DRUNet(2, widths=(24, 48, 96), blocks=2, noise_conditioned=False, reduction=2, residual=True))
+
+
 MRI = {
-    "mri-unet": _recipe("zero-filled image and U-Net", lambda: PostProcess(UNet(2, width=20, depth=3, residual=True))),
-    "mri-variational": _recipe("variational network", _variational),
+    "mri-unet": _recipe("zero-filled image and U-Net", _unet, 6000),
+    "mri-variational": _recipe("variational network", _variational, 4500),
 }

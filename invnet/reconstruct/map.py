@@ -306,6 +306,8 @@ class MAP(Reconstructor):
 
 
 def _checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        raise TypeError(f"MAP: bounds take a pair of numbers, got {bounds!r}")
     low, high = bounds
     if math.isnan(low) or math.isnan(high) or not low < high:
         raise ValueError(f"MAP: bounds take a smaller and a larger number, got {bounds}")

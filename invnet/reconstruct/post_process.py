@@ -28,7 +28,7 @@ class PostProcess(Reconstructor):
         `invnet.nets.OnImages`, which fits others too; any other callable gets the image as it is.
     first : Reconstructor or "measurement", optional
         What the network takes; by default the direct inverse. "measurement" is the measurement itself, for networks
-        that enlarge it (`invnet.nets.SRResNet`).
+        that enlarge it (`invnet.nets.EDSR`, `invnet.nets.SRResNet`).
     sigma : float, optional
         The noise level that a noise-conditioned network is told, in units of the image.
 
@@ -77,4 +77,10 @@ class PostProcess(Reconstructor):
         image = y
         if isinstance(self.first, Reconstructor):
             image, info = self.first(y, physics, return_info=True)
-        return self.net(image) if self.sigma is None else self.net(image, self.sigma), info
+        try:
+            return self.net(image) if self.sigma is None else self.net(image, self.sigma), info
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            told = f"the network does not take {image.dtype} of shape {tuple(image.shape)} ({error})"
+            raise ValueError(f"PostProcess: {told}; invnet.nets.OnImages fits networks to images") from error

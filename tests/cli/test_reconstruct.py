@@ -339,6 +339,7 @@ def test_outputs(run, photo):
     assert "takes a name that ends in one of" in run(*common, out="out.bmp", exit_code=1)
     assert "there is no such folder" in run(*common, out="no/out.npy", exit_code=1)
     assert "holds no complex image" in run(*common, "--complex", out="other.png", exit_code=1)
+    assert "--window takes two numbers, the lower first" in run(*common, "--window", 1, 0, out="other.png", exit_code=1)
     assert sorted(path.name for path in Path().iterdir()) == ["noisy.tif", "out.png"]
 
 
@@ -360,12 +361,25 @@ def test_outputs(run, photo):
         (np.ones((8, 8), np.float32), ["inpaint"], "no pixel is exactly black"),
         (np.ones((8, 8), np.float32), ["inpaint", "--mask", "small.npy"], "small.npy is (4, 4), the picture (8, 8)"),
         (np.ones((8, 8), np.float32), ["deblur", "--kernel", "zero.npy"], "a positive sum"),
-        (np.ones((8, 8), np.float32), ["denoise", "--device", "abacus"], "abacus"),
+        (
+            np.ones((8, 8), np.float32),
+            ["inpaint", "--mask", "coils.npy"],
+            "coils.npy is no mask, which is one real image",
+        ),
+        (
+            np.ones((8, 8), np.float32),
+            ["denoise", "--device", "abacus"],
+            "--device abacus: torch can't compute there; ",
+        ),
+        (np.ones((8, 8), np.float32), ["denoise", "--device", "cuda:99"], "can't compute there; there is cpu"),
+        (np.ones((8, 8), np.float32), ["denoise", "--window", "0", "1"], "--window belongs to PNG"),
+        (np.ones((8, 8), np.float32), ["parallel-beam", "--angles", "0-180"], "there is no file '0-180'"),
     ],
 )
 def test_data_that_do_not_fit(run, array, arguments, words):
     np.save("a.npy", array)
     np.save("small.npy", np.ones((4, 4), np.float32))
+    np.save("coils.npy", np.ones((4, 8, 8), np.complex64))
     np.save("zero.npy", np.zeros((3, 3), np.float32))
     output = run("a.npy", "--physics", *arguments, exit_code=1)
     assert words in output

@@ -95,6 +95,24 @@ def test_networks_of_other_channels_elsewhere():
         LearnedPrimalDual(iterations=2, width=4, complex_data=True)(Y, PHYSICS)
 
 
+@pytest.mark.parametrize("name", [name for name in AROUND if name.split()[0] not in ("PostProcess", "Unrolled")])
+def test_a_denoiser_that_takes_no_level(name):
+    with pytest.raises(TypeError, match=r": denoiser takes a callable \(x, sigma\), got one of \(x\)"):
+        AROUND[name](lambda x: x)
+
+
+def test_a_network_from_elsewhere_that_does_not_take_the_image():
+    words = r"PostProcess: the network does not take torch.float32 of shape \(8, 8\) \(.*\); invnet.nets.OnImages fits"
+    with pytest.raises(ValueError, match=words):
+        PostProcess(torch.nn.Conv2d(3, 3, 3))(Y, PHYSICS)
+
+
+def test_bounds_that_are_no_pair():
+    for bounds in (1, (0, 1, 2)):
+        with pytest.raises(TypeError, match="MAP: bounds take a pair of numbers, got"):
+            MAP(TotalVariation(), 1.0, bounds=bounds)
+
+
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     ("y", "error", "words"),

@@ -12,7 +12,7 @@ from operators import AveragePool, Convolution, FourierTransform, Identity, Mask
 from tests.peers import deepinv
 
 F64 = torch.float64
-METHODS = ["proximal-gradient", "variational", "modl"]
+METHODS = ["proximal-gradient", "variational", "modl", "itnet"]
 
 
 def generator(seed=0):
@@ -49,6 +49,8 @@ def by_hand(method, matrices, scalars):
             x = M @ (x - t * gradient)
         elif method == "variational":
             x = x - t * gradient - M @ x
+        elif method == "itnet":
+            x = M @ (x - t * PHYSICS.direct_inverse((A @ x)[..., 0] - Y)[..., None])
         else:
             d = t * (size / 1.001) ** 2
             x = torch.linalg.solve(A.T @ A + d * torch.eye(N, dtype=F64), A.T @ Y[..., None] + d * (M @ x))
