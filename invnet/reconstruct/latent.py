@@ -61,6 +61,8 @@ class LatentMAP(Reconstructor):
     TypeError, ValueError
         If a parameter is out of its range; at the call, if the network does not take the image, or the noise and the
         sensor are none that a data step (or with a deviation of 0, a gradient) takes.
+    FloatingPointError
+        If the network gives NaN or infinities.
 
     Notes
     -----
@@ -112,7 +114,7 @@ class LatentMAP(Reconstructor):
             x = physics.direct_inverse(y)
             door = _Door(self.net, x, len(physics.operator.in_shape))
             fit = self._fit(y, physics, len(door.batch))
-            mean = self.net.encode(door.inside(x))[0].to(x.real.dtype)
+            mean = self._finite("encoder", self.net.encode(door.inside(x))[0]).to(x.real.dtype)
             starts = [mean, *self._random_starts(mean)]
             found = [self._search(z.reshape(*door.batch, -1), fit, door) for z in starts]
             best, height, info = found[0]
@@ -124,7 +126,9 @@ class LatentMAP(Reconstructor):
             return fit.image(self._decoded(best, door)), info
 
     def _fit(self, y: torch.Tensor, physics: Physics, batch: int) -> _ExactFit | _NearFit:
-        deviation = self.net.log_sigma.exp().item() if self.deviation is None else self.deviation
+        deviation = self.deviation
+        if deviation is None:
+            deviation = self._finite("deviation", self.net.log_sigma.exp()).item()
         if deviation > 0:
             return _NearFit(data_prox(physics, y, batch, self.name), y, physics, batch, deviation)
         if physics.likelihood.lipschitz is None and physics.likelihood.has_prox:
@@ -155,7 +159,15 @@ class LatentMAP(Reconstructor):
 
     def _decoded(self, z: torch.Tensor, door: _Door) -> torch.Tensor:
         dtype = self.net.log_sigma.dtype
-        return door.outside(self.net.decode(z.reshape(-1, *door.latent_shape).to(dtype)))
+        return door.outside(self._finite("decoder", self.net.decode(z.reshape(-1, *door.latent_shape).to(dtype))))
+
+    def _finite(self, part: str, result: torch.Tensor) -> torch.Tensor:
+        bad = result.numel() - int(torch.isfinite(result.detach()).sum())
+        if bad:
+            raise FloatingPointError(
+                f"LatentMAP: the network's {part} gave {bad} NaN or infinite of {result.numel()} entries"
+            )
+        return result
 
     def _random_starts(self, mean: torch.Tensor) -> Sequence[torch.Tensor]:
         generator = torch.Generator().manual_seed(self.seed)

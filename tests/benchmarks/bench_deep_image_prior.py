@@ -1,12 +1,11 @@
 """Deep image prior beside deepinv's: run with ``python tests/benchmarks/bench_deep_image_prior.py``.
 
 Both fit the same network to the same measurement, so that what differs is all around the network: the operator, the
-loss, the running mean and the rule that stops.
+loss, the running mean and the rule that stops. Times are the processor's, on one thread.
 """
 
 import argparse
 import itertools
-import resource
 import statistics
 import subprocess
 import sys
@@ -49,7 +48,7 @@ CANDIDATES = {"invnet": ours, "deepinv, the same network": theirs}
 def starts(name):
     """A function that makes iterations, and the list of the times at which the network was called."""
     times, net = [], Hourglass(out_channels=1)
-    net.register_forward_pre_hook(lambda module, args: times.append(time.perf_counter()))
+    net.register_forward_pre_hook(lambda module, args: times.append(time.process_time()))
     return CANDIDATES[name](net), times
 
 
@@ -62,12 +61,19 @@ def peak(name):
 def print_peak(name):
     """The same of this process."""
     run, _ = starts(name)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew, with what is resident
+    before = resident_peak()
     run(2)
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print(resident_peak() - before)
 
 
-def iteration_times(rounds=2, iterations=4):
+def resident_peak():
+    """In MiB, of Linux."""
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def iteration_times(rounds=3, iterations=3):
     """Seconds of the iterations of each, from one call of the network to the next; the first is to warm up."""
     found = {name: [] for name in CANDIDATES}
     for _ in range(rounds):
@@ -83,6 +89,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--peak", choices=CANDIDATES, help="print the memory of this one alone")
     name = parser.parse_args().peak
+    torch.set_num_threads(1)
     if name:
         print_peak(name)
         return
