@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from invnet.nets import OnImages
+from invnet.pretrained.denoiser import ImageDenoiser
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor
 
@@ -83,7 +83,7 @@ def pretrained(name: str) -> nn.Module:
     -------
     torch.nn.Module
         In evaluation mode, on the CPU. A `Reconstructor`, to be called as ``model(y, physics)``, or a denoiser of
-        images in [0, 1] of any batch dimensions, ``model(x, sigma)``.
+        images in [0, 1] of any batch dimensions, ``model(x, sigma)``; complex ones have magnitudes up to one.
 
     Raises
     ------
@@ -117,5 +117,5 @@ def pretrained(name: str) -> nn.Module:
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )
-    result = model if isinstance(model, Reconstructor) else OnImages(model)
+    result = model if isinstance(model, Reconstructor) else ImageDenoiser(model)
     return result.eval().requires_grad_(False)

@@ -4,9 +4,15 @@ Each module has ``measure(name, folders)``, a mapping from the test to the mean 
 ``table(name, folders)``, the lines of a table with the peers beside the model. `folders` has those that were given.
 """
 
-from tests.quality import denoising
+from tests.quality import denoising, mri, tomography
 
-QUALITY = {"denoiser-gray": denoising}
+QUALITY = {
+    "denoiser-gray": denoising,
+    "ct-unet": tomography,
+    "ct-itnet": tomography,
+    "mri-unet": mri,
+    "mri-variational": mri,
+}
 
 FOLDERS = {
     "set12": "the folder of Set12's images",
