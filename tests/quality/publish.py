@@ -15,6 +15,7 @@ from safetensors.torch import save
 import invnet
 from invnet.recipes import RECIPES
 from invnet.train.checkpoint import load_checkpoint
+from invnet.train.networks import networks
 from tests.quality.models import QUALITY, add_folders, given_folders
 
 FOLDER = Path(invnet.__file__).parent / "pretrained"
@@ -23,6 +24,12 @@ FOLDER = Path(invnet.__file__).parent / "pretrained"
 def half(tensor):
     """In 16 bits, which is half the room and costs no accuracy that can be seen."""
     return (tensor.to(torch.float16) if tensor.is_floating_point() else tensor).contiguous()
+
+
+def architecture(model):
+    """The model's class, with the classes of the networks within it."""
+    within = dict.fromkeys(type(net).__name__ for net in networks(model) if net is not model)
+    return f"{type(model).__name__} with {', '.join(within)}" if within else type(model).__name__
 
 
 def main():
@@ -46,7 +53,7 @@ def main():
     card = {
         "title": recipe.title,
         "recipe": arguments.name,
-        "architecture": model.name,
+        "architecture": architecture(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
         "command": f"invnet train {arguments.name} --images DIR {validation}--out {arguments.name}.safetensors",
