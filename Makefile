@@ -45,6 +45,7 @@ gpu: $(VENV)/test
 
 docs: $(VENV)/docs
 	$(VENV)/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
+	$(VENV)/bin/python docs/check_links.py docs/_build/html
 
 clean:
 	rm -rf $(VENV) docs/_build docs/gallery docs/reference/generated docs/reference/backreferences demo.png

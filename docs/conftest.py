@@ -7,7 +7,15 @@ from tests import peers
 
 peers.declare_torchvision()  # for the examples that import deepinv
 
-collect_ignore = ["conf.py", "run_examples.py", "draw_ct_geometry.py", "_build", "gallery"]
+collect_ignore = [
+    "conf.py",
+    "run_examples.py",
+    "draw_ct_geometry.py",
+    "draw_explanations.py",
+    "how_to/several_devices.py",
+    "_build",
+    "gallery",
+]
 
 
 @pytest.fixture(autouse=True)

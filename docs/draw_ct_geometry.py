@@ -101,7 +101,7 @@ def main():
     draw_parallel(left)
     draw_fan(right)
     path = Path(__file__).parent / "_static" / "ct_geometry.svg"
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={"Date": None}, bbox_inches="tight", pad_inches=0.1)
 
 
 if __name__ == "__main__":

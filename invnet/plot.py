@@ -49,7 +49,7 @@ def compare(
         The columns of one row, or of several rows, which then have the same columns. An image has the shape ``(H, W)``,
         or ``(3, H, W)`` for colour; leading dimensions of size one are dropped; of a complex image the magnitude is
         shown. An image of another size than the reference fills a panel all the same, and has no PSNR.
-    reference : str or torch.Tensor, optional
+    reference : str or torch.Tensor, shape as the images, optional
         The truth: the title of its column, or, if it is not to be shown, an image.
     ssim : bool
         Whether to write the SSIM beside the PSNR.

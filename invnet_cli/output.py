@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from invnet_cli.problem import Problems
 __all__ = ["check_output", "save"]
 
 
-def check_output(path: Path, force: bool, keeps_complex: bool) -> None:
+def check_output(path: Path, force: bool, keeps_complex: bool, value_range: tuple[float, float] | None) -> None:
     """Raise ValueError or OSError where the images could not be written, before any work is done."""
     check_writable(path)
     if path.exists() and not force:
@@ -23,6 +24,10 @@ def check_output(path: Path, force: bool, keeps_complex: bool) -> None:
     suffix = path.suffix.lower()
     if keeps_complex and suffix in (".png", ".tif", ".tiff"):
         raise ValueError(f"a {suffix} file holds no complex image: take .npy, .nii.gz or .cfl, or leave out --complex")
+    if value_range is not None and suffix != ".png":
+        raise ValueError(f"--window belongs to PNG, which has a range of values; a {suffix} file keeps the values")
+    if value_range is not None and not (math.isfinite(sum(value_range)) and value_range[0] < value_range[1]):
+        raise ValueError(f"--window takes two numbers, the lower first, got {value_range[0]} {value_range[1]}")
 
 
 def save(

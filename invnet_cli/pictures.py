@@ -103,11 +103,10 @@ def _known(image: torch.Tensor, settings: Settings) -> torch.Tensor:
             raise ValueError("no pixel is exactly black, so that none is missing: give the holes by --mask")
     else:
         mask = load(Path(settings.mask), None)
-        if not isinstance(mask, torch.Tensor):
-            raise ValueError(f"{settings.mask} is no mask, which is an image")
-        known = (mask if mask.dtype == torch.bool else mask.abs() > 0.5 * mask.abs().max()).reshape(
-            -1, *mask.shape[-2:]
-        )[0]
+        if not isinstance(mask, torch.Tensor) or mask.is_complex() or mask.shape[:-2] not in ((), (1,), (3,)):
+            raise ValueError(f"{settings.mask} is no mask, which is one real image, grey or in colour")
+        bright = mask if mask.dtype == torch.bool else mask.abs() > 0.5 * mask.abs().max()
+        known = bright.reshape(-1, *mask.shape[-2:])[0]
         if known.shape != image.shape[-2:]:
             raise ValueError(f"{settings.mask} is {tuple(known.shape)}, the picture {tuple(image.shape[-2:])}")
     if not bool(known.any()):

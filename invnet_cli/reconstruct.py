@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from invnet_cli.group import Name, debug_option
-from invnet_cli.names import METHODS, OPTIONS, PHYSICS
+from invnet_cli.names import METHODS, OPTIONS, PHYSICS, TRAINED
 from invnet_cli.settings import Settings
 
 __all__ = ["reconstruct"]
@@ -35,6 +35,7 @@ Methods:
 Examples:
   invnet reconstruct tooth.h5 --physics parallel-beam --method fbp --slice 0 --out tooth.png
   invnet reconstruct sinogram.npy --physics parallel-beam --angles 0:180 --out slice.tif
+  invnet reconstruct sinogram.npy --physics parallel-beam --angles 0:180 --method ct-itnet --out slice.png
   invnet reconstruct brain.npy --physics cartesian-mri --method map-wavelet --out brain.nii.gz
   invnet reconstruct photo.png --physics deblur --kernel shake.png --out sharp.png
   invnet reconstruct photo.jpg --physics downsample --factor 2 --out larger.png
@@ -90,9 +91,11 @@ def reconstruct(
     settings = Settings(is_bart=data.suffix in (".cfl", ".hdr"), **options)
     _check_options(ctx, settings)
     from invnet_cli import output
+    from invnet_cli.devices import usable
     from invnet_cli.problem import load
 
-    output.check_output(out, force, keeps_complex)  # before any work
+    output.check_output(out, force, keeps_complex, value_range)  # before any work
+    settings = settings.on(usable(settings.device))
     problems = _problems(load(data, settings.key), settings)
     for note in problems.notes:
         click.echo(note, err=True)
@@ -111,6 +114,8 @@ def _check_options(ctx: click.Context, settings: Settings) -> None:
             raise click.UsageError(f"--{option} belongs to {' and '.join(users)}", ctx)
     if settings.method == "fbp" and settings.physics != "parallel-beam":
         raise click.UsageError(f"fbp is for parallel-beam; for {settings.physics} take direct", ctx)
+    if TRAINED.get(settings.method, settings.physics) != settings.physics:
+        raise click.UsageError(f"{settings.method} is for {TRAINED[settings.method]}", ctx)
 
 
 def _problems(content: Any, settings: Settings) -> Any:
@@ -135,8 +140,6 @@ def _images(problems: Any, settings: Settings, is_single: bool) -> Any:
 
     from invnet_cli.methods import solve
 
-    if settings.device == "auto":
-        settings = settings.on("cuda" if torch.cuda.is_available() else "cpu")
     is_seen = sys.stderr.isatty()
     numbers = range(problems.count or 1)
     if problems.count is None:

@@ -67,6 +67,8 @@ def _angles(text: str, views: int) -> torch.Tensor:
         degrees = torch.from_numpy(np.linspace(first, last, views, endpoint=False))
     else:
         path = Path(text)
+        if not path.is_file():
+            raise ValueError(f"--angles takes START:STOP in degrees or a file, and there is no file {text!r}")
         if path.suffix == ".txt":
             degrees = torch.from_numpy(np.atleast_1d(np.loadtxt(path, ndmin=1)))
         else:

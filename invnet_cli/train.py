@@ -54,6 +54,7 @@ def train(
 
     from invnet.data.formats.files import replacing
     from invnet.recipes import RECIPES, follow
+    from invnet_cli.devices import usable
 
     name = Name("recipe", tuple(RECIPES)).convert(recipe, None, ctx)
     model, result = follow(
@@ -61,7 +62,7 @@ def train(
         images,
         validation,
         checkpoint=out.with_suffix(".checkpoint"),
-        device=device,
+        device=usable(device),
         steps=steps,
         progress=sys.stderr.isatty(),
     )

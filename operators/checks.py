@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Iterable, Sequence
-from typing import SupportsIndex
+from typing import SupportsIndex, cast
 
+import numpy as np
 import torch
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "per_dimension",
 ]
 
+_ARRAYS = (torch.Tensor, np.ndarray)
 Shape = SupportsIndex | Sequence[int]  # one dimension, or several
 
 
@@ -34,8 +37,9 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
         If an entry is not positive.
     """
     entries = _entries(shape)
-    if any(isinstance(n, bool) or not isinstance(n, SupportsIndex) for n in entries):
-        raise TypeError(f"{owner}: {name} takes integers, got {shape!r}")
+    if not all(map(_is_integer, entries)):
+        told = f"a {type(shape).__name__} of shape {tuple(shape.shape)}" if isinstance(shape, _ARRAYS) else repr(shape)
+        raise TypeError(f"{owner}: {name} takes integers, got {told}")
     result = tuple(int(n) for n in entries)
     if any(n <= 0 for n in result):
         raise ValueError(f"{owner}: {name} takes positive sizes, got {result}")
@@ -82,7 +86,7 @@ def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:
     ValueError
         If it is smaller than one.
     """
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+    if not _is_integer(value):
         raise TypeError(f"{owner}: {name} takes an integer, got {value!r}")
     if int(value) < 1:
         raise ValueError(f"{owner}: {name} must be at least 1, got {int(value)}")
@@ -140,6 +144,16 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
 
 def _entries(value: Shape, count: int = 1) -> tuple[SupportsIndex, ...]:
     """The entries of a sequence; anything else, also what is no integer and refused later, `count` times."""
-    if isinstance(value, SupportsIndex) or not isinstance(value, Iterable):
-        return (value,) * count
-    return tuple(value)
+    is_single = not isinstance(value, Iterable) or getattr(value, "ndim", None) == 0
+    return (cast(SupportsIndex, value),) * count if is_single else tuple(cast(Iterable[SupportsIndex], value))
+
+
+def _is_integer(value: object) -> bool:
+    """Whether it is an integer, also one in a tensor or an array, and no truth value."""
+    if isinstance(value, bool):
+        return False
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import overload
 
@@ -163,7 +163,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             If `x` is no floating-point or complex tensor.
         """
         self._check(x, self.in_shape, "an input")
-        return self._forward(x)
+        return self._forward(x) if x.numel() else of_empty(self._forward, x, self.in_shape)
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Apply the adjoint: ``<A x, y> = <x, A.adjoint(y)>`` with ``<u, v> = sum(conj(u) v)``.
@@ -182,7 +182,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             As for a call of the operator.
         """
         self._check(y, self.out_shape, "an adjoint input")
-        return self._adjoint(y)
+        return self._adjoint(y) if y.numel() else of_empty(self._adjoint, y, self.out_shape)
 
     @property
     def H(self) -> LinearOperator:  # noqa: N802 (the field's name)
@@ -279,10 +279,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     @overload
     def __matmul__(self, other: torch.Tensor) -> torch.Tensor: ...
     def __matmul__(self, other: LinearOperator | torch.Tensor) -> LinearOperator | torch.Tensor:
-        if isinstance(other, torch.Tensor):
-            return self(other)
         if isinstance(other, LinearOperator):
             return algebra.compose(self, other)
+        if isinstance(other, torch.Tensor) or hasattr(other, "__dlpack__"):  # which a call refuses in words
+            return self(other)
         return NotImplemented
 
     def __add__(self, other: LinearOperator) -> LinearOperator:
@@ -360,7 +360,13 @@ def transpose(operator: LinearOperator, y: torch.Tensor) -> torch.Tensor:
     """
     batch = y.shape[: y.ndim - len(operator.out_shape)]
     x = y.new_zeros((*batch, *operator.in_shape))
-    out, pullback, *_ = torch.func.vjp(operator._forward, x)
+    try:
+        out, pullback, *_ = torch.func.vjp(operator._forward, x)
+    except RuntimeError as error:
+        told = f"torch can't differentiate _forward, from which it makes the adjoint; write _adjoint, too: {error}"
+        raise RuntimeError(f"{operator.name}: {told}") from error
+    if out.shape != y.shape:
+        raise ValueError(f"{operator.name}: _forward maps {tuple(x.shape)} to {tuple(out.shape)}, not {tuple(y.shape)}")
     if out.dtype != y.dtype:
         # The operator promotes: its domain is then of the promoted type, as its range is.
         dtype = torch.promote_types(out.dtype, y.dtype)
@@ -372,6 +378,16 @@ def transpose(operator: LinearOperator, y: torch.Tensor) -> torch.Tensor:
                 "compose with RealToComplex to go from real images to complex data"
             )
     return pullback(y)[0]
+
+
+def of_empty(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
+    """Apply a function of samples to a batch of none, which several of torch's functions, its FFT for one, refuse."""
+    try:
+        return function(x)
+    except RuntimeError:
+        batch = x.shape[: x.ndim - len(shape)]
+        out = function(torch.cat([x.reshape(0, *shape), x.new_zeros((1, *shape))]))[:0]
+        return out.reshape(*batch, *out.shape[1:])
 
 
 # The operators that the methods above make are subclasses of the one that has these methods, so that their file can

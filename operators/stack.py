@@ -227,6 +227,8 @@ def block_diag(operators: Sequence[LinearOperator]) -> BlockDiagonal:
 
 
 def _blocks(operators: Sequence[LinearOperator], owner: str) -> Sequence[LinearOperator]:
+    if isinstance(operators, LinearOperator):
+        raise TypeError(f"{owner}: takes a list of LinearOperators, got the {operators.name} alone")
     blocks = list(operators)
     if not blocks:
         raise ValueError(f"{owner}: takes at least one operator, got none")

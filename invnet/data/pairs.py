@@ -15,8 +15,8 @@ class Measurements(Dataset):
 
     Parameters
     ----------
-    measurements : sequence or dataset of torch.Tensor
-    seconds : sequence or dataset of torch.Tensor, optional
+    measurements : sequence or dataset of torch.Tensor, shape ``(samples, *out_shape)``
+    seconds : sequence or dataset of torch.Tensor, shape ``(samples, *out_shape)``, optional
         A second, independent measurement of each image, for `invnet.losses.Noise2Noise`.
 
     Raises
@@ -51,7 +51,8 @@ class Pairs(Dataset):
 
     Parameters
     ----------
-    images, measurements : sequence or dataset of torch.Tensor
+    images, measurements : sequence or dataset of torch.Tensor, shape ``(samples, ...)``
+        Each image as the operator or the network takes it, each measurement as the operator gives it.
 
     Raises
     ------

@@ -30,6 +30,10 @@ _NAMES = (
 def sample_names() -> tuple[str, ...]:
     """The names that `sample_image` knows.
 
+    Returns
+    -------
+    tuple of str
+
     Examples
     --------
     >>> "camera" in sample_names()

@@ -38,7 +38,7 @@ class DataSplitting(Loss):
         divided by that of the data.
     always : torch.Tensor, optional
         Boolean, of the entries that the model always sees, such as the centre of k-space; of the shape of the mask
-        where the operator is a `operators.Mask` or `operators.CartesianMRI`, else of the measurement's.
+        where the operator is a `operators.Mask` or `operators.mri.CartesianMRI`, else of the measurement's.
 
     Raises
     ------

@@ -22,7 +22,7 @@ class Poisson(Noise):
 
     Parameters
     ----------
-    gain : float or torch.Tensor
+    gain : float or torch.Tensor, shape broadcastable to the data
         Data units per count (photon), positive: the larger, the noisier.
 
     Raises
@@ -94,9 +94,9 @@ class PoissonGaussian(Noise):
 
     Parameters
     ----------
-    gain : float or torch.Tensor
+    gain : float or torch.Tensor, shape broadcastable to the data
         Data units per count, positive.
-    sigma : float or torch.Tensor
+    sigma : float or torch.Tensor, shape broadcastable to the data
         Standard deviation of the read-out noise, in units of the data, positive.
 
     Raises

@@ -21,7 +21,7 @@ class SaltAndPepper(Noise):
 
     Parameters
     ----------
-    probability : float or torch.Tensor
+    probability : float or torch.Tensor, shape broadcastable to the data
         Of an entry to be lost, above 0 and at most 1.
     low, high : float
         What a lost entry reads, in units of the data.

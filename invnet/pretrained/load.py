@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from invnet.nets import OnImages
+from invnet.pretrained.denoiser import ImageDenoiser
 from invnet.priors import ProximalDenoiser
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor
@@ -84,7 +84,8 @@ def pretrained(name: str) -> nn.Module:
     -------
     torch.nn.Module
         In evaluation mode, on the CPU. A `Reconstructor`, to be called as ``model(y, physics)``; a denoiser of
-        images in [0, 1] of any batch dimensions, ``model(x, sigma)``; or a prior, for ``invnet.MAP(model, strength)``.
+        images in [0, 1] of any batch dimensions, or complex ones of magnitudes up to one, ``model(x, sigma)``; or a
+        prior, for ``invnet.MAP(model, strength)``.
 
     Raises
     ------
@@ -125,4 +126,4 @@ def _at_the_door(model: nn.Module) -> nn.Module:
     """What users call, of what was trained."""
     if isinstance(model, ProximalDenoiser):  # a prior is trained as the denoiser that it makes
         return model.prior
-    return model if isinstance(model, Reconstructor) else OnImages(model)
+    return model if isinstance(model, Reconstructor) else ImageDenoiser(model)

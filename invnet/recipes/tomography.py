@@ -19,6 +19,7 @@ from invnet.noise import Gaussian
 from invnet.physics import Physics
 from invnet.recipes.recipe import MODERN, Recipe
 from invnet.reconstruct import LearnedPrimalDual, PostProcess, Unrolled
+from invnet.train import TrainOptions
 from operators import ParallelBeam
 
 __all__ = ["SCANS", "TOMOGRAPHY", "scan"]
@@ -87,21 +88,27 @@ def _itnet() -> nn.Module:
     return Unrolled(nets, method="itnet")
 
 
-def _recipe(title: str, model: Callable[[], nn.Module], steps: int) -> Recipe:
+def _recipe(title: str, model: Callable[[], nn.Module], options: TrainOptions) -> Recipe:
     return Recipe(
         title=f"{title}, for parallel beams: 60 or 30 views, or 180 at low dose",
         model=model,
         samples=_Objects,
         physics=_any_scan,
         loss=lambda: Supervised("l1"),
-        options=dataclasses.replace(
-            MODERN, steps=steps, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=2250, checkpoint_every=250
-        ),
+        options=options,
+    )
+
+
+def _short(steps: int) -> TrainOptions:
+    return dataclasses.replace(
+        MODERN, steps=steps, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=2250, checkpoint_every=250
     )
 
 
 TOMOGRAPHY = {
-    "ct-unet": _recipe("filtered backprojection and U-Net", _unet, 6000),
-    "ct-itnet": _recipe("unrolled iterations with U-Nets", _itnet, 4500),
-    "ct-primal-dual": _recipe("learned primal-dual", LearnedPrimalDual, 20_000),
+    "ct-unet": _recipe("filtered backprojection and U-Net", _unet, _short(4000)),
+    "ct-itnet": _recipe("unrolled iterations with U-Nets", _itnet, _short(4500)),
+    "ct-primal-dual": _recipe(
+        "learned primal-dual", LearnedPrimalDual, dataclasses.replace(MODERN, batch_size=4, lr=1e-3)
+    ),
 }

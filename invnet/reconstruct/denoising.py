@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator
 
 import torch
@@ -44,6 +45,9 @@ class DenoiserIteration(Reconstructor):
         if not callable(denoiser) or isinstance(denoiser, type):
             got = f"the class {denoiser.__name__}" if isinstance(denoiser, type) else type(denoiser).__name__
             raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got {got}")
+        if not _takes_two(denoiser):
+            own = inspect.signature(denoiser)
+            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got one of {own}")
         if check_number(tol, self.name, "tol") < 0:
             raise ValueError(f"{self.name}: tol must be at least 0, got {tol}")
         self.denoiser = on_images(denoiser)
@@ -134,6 +138,19 @@ def inference(module: object) -> Iterator[None]:
     finally:
         for m in training:
             m.training = True
+
+
+def _takes_two(function: Callable) -> bool:
+    """Whether a function can be called with an image and a level, as far as Python can tell."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a compiled function that does not say
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _extremes(x: torch.Tensor) -> str:

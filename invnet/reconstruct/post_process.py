@@ -77,4 +77,10 @@ class PostProcess(Reconstructor):
         image = y
         if isinstance(self.first, Reconstructor):
             image, info = self.first(y, physics, return_info=True)
-        return self.net(image) if self.sigma is None else self.net(image, self.sigma), info
+        try:
+            return self.net(image) if self.sigma is None else self.net(image, self.sigma), info
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            told = f"the network does not take {image.dtype} of shape {tuple(image.shape)} ({error})"
+            raise ValueError(f"PostProcess: {told}; invnet.nets.OnImages fits networks to images") from error

@@ -120,6 +120,16 @@ def train(
     return run.result
 
 
+def _check_kinds(loss: object, options: object, fabric: object) -> None:
+    if not isinstance(loss, Loss | None):
+        got = f"{type(loss).__name__} {loss!r}" if isinstance(loss, str) else type(loss).__name__
+        raise TypeError(f"train: loss takes a loss of invnet.losses, such as Supervised('l1'), got {got}")
+    if not isinstance(options, TrainOptions | None):
+        raise TypeError(f"train: options takes an invnet.TrainOptions, got {type(options).__name__}")
+    if fabric is not None and not hasattr(fabric, "world_size"):
+        raise TypeError(f"train: fabric takes a launched lightning_fabric.Fabric, got {type(fabric).__name__}")
+
+
 class _Run:
     """The state of a run, and what changes it."""
 
@@ -137,6 +147,7 @@ class _Run:
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"train: model takes a torch.nn.Module, got {type(model).__name__}")
+        _check_kinds(loss, options, fabric)
         self.options = options or TrainOptions()
         self.model, self.data, self.physics, self.validation = model, data, physics, validation
         self.processes = Processes(model, fabric)

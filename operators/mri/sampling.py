@@ -81,6 +81,10 @@ def equispaced_mask(
     TypeError, ValueError
         If a parameter is out of its range, or the centre holds more lines than the acceleration leaves.
 
+    References
+    ----------
+    J. Zbontar et al., "fastMRI: an open dataset and benchmarks for accelerated MRI", arXiv:1811.08839, 2018.
+
     Examples
     --------
     >>> equispaced_mask(12, acceleration=3, center_fraction=0.17).int()

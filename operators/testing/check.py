@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 
 from operators.core import LinearOperator
+from operators.solve import ConvergenceWarning
 from operators.testing import derivatives, handling, linear
 from operators.testing.measure import Bound, Finding, NotChecked
 from operators.testing.probe import Probe
 
 __all__ = ["Report", "check_operator"]
 
-# What is checked, in the order of the report. Each function yields what it measured, and words for any other violation;
-# it raises `NotChecked` where it can't tell.
+# What is checked, in the order of the report: what others rest on comes first. Each function yields what it measured,
+# and words for any other violation; it raises `NotChecked` where it can't tell.
 CHECKS: dict[str, Callable[[Probe], Iterator[Finding]]] = {
+    "purity": handling.purity,
     "shapes and types": linear.shapes_and_types,
     "batches": linear.batches,
     "linearity": linear.linearity,
@@ -32,7 +35,6 @@ CHECKS: dict[str, Callable[[Probe], Iterator[Finding]]] = {
     "compile": derivatives.compiled,
     "parameters": derivatives.parameters,
     "memory layout": handling.memory_layout,
-    "purity": handling.purity,
     "copies": handling.copies,
     "pickling": handling.pickling,
     "precision": handling.precision,
@@ -107,7 +109,7 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
     Raises
     ------
     AssertionError
-        Listing every violation, and by how much.
+        Listing every property that is violated, and by how much; those come first that others rest on.
     TypeError
         If `operator` is no LinearOperator.
 
@@ -119,27 +121,28 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
     """
     if not isinstance(operator, LinearOperator):
         raise TypeError(f"check_operator: takes a LinearOperator, got {type(operator).__name__}")
+    if not hasattr(operator, "in_shape"):
+        raise AssertionError(f"{operator.name}: has no in_shape; __init__ calls super().__init__(in_shape, out_shape)")
     try:
         probe = Probe(operator, seed)
     except Exception as error:
         raise AssertionError(f"{operator.name}: a call on a random input raised {_told(error)}") from error
     passed: dict[str, Bound | None] = {}
     not_checked: dict[str, str] = {}
-    violations: list[str] = []
+    violations: dict[str, list[str]] = {}
     for name, check in CHECKS.items():
         try:
             found = _found(check, probe)
         except NotChecked as reason:
             not_checked[name] = str(reason)
             continue
-        wrong = [finding for finding in found if isinstance(finding, str) or not finding.holds]
-        violations += [f"{name}: {finding}" for finding in wrong]
-        if not wrong:
+        if wrong := _distinct(finding for finding in found if isinstance(finding, str) or not finding.holds):
+            violations[name] = wrong
+        else:
             bounds = [finding for finding in found if isinstance(finding, Bound)]
             passed[name] = max(bounds, key=lambda bound: bound.share, default=None)
     if violations:
-        lines = "\n".join(f"  - {line}" for line in violations)
-        raise AssertionError(f"{operator} violates {len(violations)} of its promises:\n{lines}")
+        raise AssertionError(f"{operator} violates {len(violations)} of its promises:\n{_listed(violations)}")
     dtypes = tuple(str(dtype).removeprefix("torch.") for dtype in (*probe.dtypes, *probe.half_dtypes))
     return Report(repr(operator), dtypes, passed, not_checked)
 
@@ -148,12 +151,35 @@ def _found(check: Callable[[Probe], Iterator[Finding]], probe: Probe) -> list[Fi
     """What a check finds; whatever an operator raises in it is the last finding."""
     found: list[Finding] = []
     try:
-        found.extend(check(probe))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # what counts is the error that is left
+            found.extend(check(probe))
     except NotChecked:
         raise
     except Exception as error:
         found.append(f"raised {_told(error)}")
     return found
+
+
+def _distinct(findings: Iterable[Finding]) -> list[str]:
+    """The findings in words; of those that differ in their number alone, the worst."""
+    worst: dict[str, Finding] = {}
+    for finding in findings:
+        text = finding if isinstance(finding, str) else finding.text
+        known = worst.setdefault(text, finding)
+        if isinstance(finding, Bound) and isinstance(known, Bound) and finding.share > known.share:
+            worst[text] = finding
+    return [str(finding) for finding in worst.values()]
+
+
+def _listed(violations: dict[str, list[str]]) -> str:
+    """A line for each violation; properties that are violated in the same words share one."""
+    names: dict[str, list[str]] = {}
+    for name, found in violations.items():
+        for words in found:
+            names.setdefault(words, []).append(name)
+    lines = [f"  - {', '.join(several)}: {words}" for words, several in names.items()]
+    return "\n".join([*lines, *(["  Begin with the first: the others may follow from it."] if len(lines) > 1 else [])])
 
 
 def _told(error: Exception) -> str:

@@ -33,12 +33,15 @@ def memory_layout(probe: Probe) -> Iterator[Finding]:
 
 
 def purity(probe: Probe) -> Iterator[Finding]:
-    """A call changes neither its input nor the operator, and repeats itself."""
+    """A call gives finite numbers, changes neither its input nor the operator, and repeats itself."""
     A = probe.operator
     state = {name: tensor.detach().clone() for name, tensor in A.state_dict().items()}
     for name, function, x in both_ways(A, probe.x(2), probe.y(2)):
         before = x.clone()
         first = function(x).clone()
+        if not bool(torch.isfinite(first).all()):
+            yield f"{name} gives NaN or infinite numbers for finite ones"
+            return
         yield compared(f"{name} changes its input: it differs", x, before, 0)
         yield compared(f"{name} gives another result when called again: it differs", function(before), first, _SAME)
     for name, tensor in A.state_dict().items():

@@ -49,10 +49,11 @@ class Probe:
 
     def _refusal(self, dtype: torch.dtype) -> Exception | None:
         try:
-            self.operator(self.x(dtype=dtype))
+            result = self.operator(self.x(dtype=dtype))
         except Exception as error:
             return error
-        return None
+        is_tensor = isinstance(result, torch.Tensor)
+        return None if is_tensor else TypeError(f"_forward gives {type(result).__name__}, where a tensor is due")
 
     def _works(self, dtype: torch.dtype) -> bool:
         with _experimental():

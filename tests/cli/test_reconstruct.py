@@ -17,6 +17,7 @@ from invnet.data import gaussian_kernel, read, sample_image, write_cfl, write_ni
 from invnet.metrics import psnr
 from invnet_cli import mri, pictures, tomography
 from invnet_cli.app import main
+from invnet_cli.names import TRAINED
 from operators.mri import poisson_disc_mask, radial_trajectory
 from operators.testing import check_operator
 from tests.invnet.formats.test_scans import header, line, save
@@ -50,7 +51,7 @@ def photo():
     return sample_image("camera", size=96)
 
 
-@pytest.mark.parametrize("method", ["map-tv", "map-wavelet"])
+@pytest.mark.parametrize("method", ["map-tv", "map-wavelet", "plug-and-play"])
 def test_denoise(run, photo, method):
     write_tiff("noisy.tif", noisy(photo, 0.1))
     image = run("noisy.tif", "--physics", "denoise", "--method", method)
@@ -182,6 +183,15 @@ def test_line_integrals_and_angles(run, scan):
     assert psnr(wrong, image, 0.02) < 20
 
 
+@pytest.mark.parametrize("method", list(TRAINED))
+def test_trained_networks_of_tomography(run, scan, method):
+    image, sinogram, _ = scan
+    np.save("few.npy", sinogram[::3].numpy())
+    common = ("few.npy", "--physics", "parallel-beam", "--size", 80, "--axis", 52, "--angles", "0:180", "--method")
+    fbp, result = (run(*common, name, out=f"{name}.npy") for name in ("fbp", method))
+    assert psnr(result, image, 0.02) > psnr(fbp, image, 0.02) + 1.5
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -227,11 +237,11 @@ def test_array_of_kspace(run, coils):
     np.save("kspace.npy", kspace.numpy())
     common = ("kspace.npy", "--physics", "cartesian-mri", "--method")
     errors = {}
-    for method in ("direct", "least-squares", "map-tv", "map-wavelet"):
+    for method in ("direct", "least-squares", "map-tv", "map-wavelet", "plug-and-play"):
         volume = run(*common, method, out=f"{method}.nii.gz")
         assert volume.data.shape == (64, 48)
         errors[method] = error(volume.data, image)
-    assert max(errors["map-tv"], errors["map-wavelet"]) < min(0.06, 0.6 * errors["direct"])
+    assert max(errors["map-tv"], errors["map-wavelet"], errors["plug-and-play"]) < min(0.06, 0.6 * errors["direct"])
     assert errors["least-squares"] < errors["direct"]
     complex_image = run(*common, "map-tv", "--complex", out="complex.npy")
     assert complex_image.is_complex()
@@ -339,6 +349,7 @@ def test_outputs(run, photo):
     assert "takes a name that ends in one of" in run(*common, out="out.bmp", exit_code=1)
     assert "there is no such folder" in run(*common, out="no/out.npy", exit_code=1)
     assert "holds no complex image" in run(*common, "--complex", out="other.png", exit_code=1)
+    assert "--window takes two numbers, the lower first" in run(*common, "--window", 1, 0, out="other.png", exit_code=1)
     assert sorted(path.name for path in Path().iterdir()) == ["noisy.tif", "out.png"]
 
 
@@ -360,12 +371,25 @@ def test_outputs(run, photo):
         (np.ones((8, 8), np.float32), ["inpaint"], "no pixel is exactly black"),
         (np.ones((8, 8), np.float32), ["inpaint", "--mask", "small.npy"], "small.npy is (4, 4), the picture (8, 8)"),
         (np.ones((8, 8), np.float32), ["deblur", "--kernel", "zero.npy"], "a positive sum"),
-        (np.ones((8, 8), np.float32), ["denoise", "--device", "abacus"], "abacus"),
+        (
+            np.ones((8, 8), np.float32),
+            ["inpaint", "--mask", "coils.npy"],
+            "coils.npy is no mask, which is one real image",
+        ),
+        (
+            np.ones((8, 8), np.float32),
+            ["denoise", "--device", "abacus"],
+            "--device abacus: torch can't compute there; ",
+        ),
+        (np.ones((8, 8), np.float32), ["denoise", "--device", "cuda:99"], "can't compute there; there is cpu"),
+        (np.ones((8, 8), np.float32), ["denoise", "--window", "0", "1"], "--window belongs to PNG"),
+        (np.ones((8, 8), np.float32), ["parallel-beam", "--angles", "0-180"], "there is no file '0-180'"),
     ],
 )
 def test_data_that_do_not_fit(run, array, arguments, words):
     np.save("a.npy", array)
     np.save("small.npy", np.ones((4, 4), np.float32))
+    np.save("coils.npy", np.ones((4, 8, 8), np.complex64))
     np.save("zero.npy", np.zeros((3, 3), np.float32))
     output = run("a.npy", "--physics", *arguments, exit_code=1)
     assert words in output

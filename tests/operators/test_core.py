@@ -172,6 +172,43 @@ def test_a_real_part_in_the_forward_map_is_named_as_not_linear():
         RealPart(3, 3).adjoint(torch.ones(3, dtype=torch.complex128))
 
 
+class OwnFourier(LinearOperator):
+    """As a user writes it: torch's FFT refuses a batch of no samples."""
+
+    def __init__(self):
+        super().__init__(in_shape=8, out_shape=8)
+
+    def _forward(self, x):
+        return torch.fft.fft(x, norm="ortho")
+
+
+def test_functions_that_refuse_empty_batches_do_not_show():
+    F = OwnFourier()
+    x = torch.zeros(3, 0, 8, dtype=torch.complex128, requires_grad=True)
+    assert F(x).shape == F.adjoint(x).shape == (3, 0, 8)
+    assert F(x.detach().real).dtype == torch.complex128
+    (gradient,) = torch.autograd.grad(F(x).abs().sum(), x)
+    assert gradient.shape == x.shape
+    y = random(2, 8, dtype=torch.complex128)  # the solvers ask for the type of a solution by an empty batch
+    assert torch.allclose(operators.solve.lstsq(F, y), torch.fft.ifft(y, norm="ortho"))
+
+
+def test_a_forward_map_of_another_shape_than_declared_is_named_by_the_adjoint():
+    A = operators.from_function(lambda x: x.sum(0), (4, 4))
+    with pytest.raises(ValueError, match=r"_forward maps \(2, 4, 4\) to \(4, 4\), not \(2, 4\)"):
+        type("Summed", (LinearOperator,), {"_forward": lambda self, x: x.sum(0)})((4, 4), 4).adjoint(torch.ones(2, 4))
+    assert A.adjoint(torch.ones(2, 4)).shape == (2, 4, 4)
+
+
+def test_a_forward_map_by_numpy_names_what_is_to_be_written():
+    class ByNumpy(LinearOperator):
+        def _forward(self, x):
+            return torch.from_numpy(x.numpy().cumsum(-1))
+
+    with pytest.raises(RuntimeError, match=r"ByNumpy: torch can't differentiate _forward, .* write _adjoint, too"):
+        ByNumpy(4, 4).adjoint(torch.ones(4))
+
+
 def test_real_to_complex_takes_the_real_part_back():
     F = FourierTransform(6) @ RealToComplex(6)
     y = random(6, dtype=torch.complex128)

@@ -277,7 +277,7 @@ def violations(operator):
     [pytest.param(name, *fault, id=f"{name}-{i}") for name, faults in FAULTS.items() for i, fault in enumerate(faults)],
 )
 def test_each_fault_is_named(name, make, words):
-    assert re.search(f"- {name}: .*{words}", violations(make()))
+    assert re.search(rf"- ([\w ]+, )*{name}(, [\w ]+)*: .*{words}", violations(make()))
 
 
 def test_every_check_has_a_fault_that_it_finds():
@@ -323,6 +323,41 @@ def test_all_faults_are_listed_together():
     assert re.match(r"Faulty\(\(4,\) -> \(4,\)\) violates \d of its promises:", text)
     assert "A.norm() is 3" in text
     assert "A.gram(x) differs" in text
+
+
+def test_what_others_rest_on_comes_first_and_is_said_once():
+    text = violations(faulty(_forward=lambda self, x: x.mul_(2)))
+    first, *others = text.splitlines()[1:-1]
+    assert first == "  - purity: A changes its input: it differs by 1.0e+00, where nothing is allowed"
+    assert sum("torch can't differentiate _forward, from which it makes the adjoint" in line for line in others) == 1
+    assert text.endswith("Begin with the first: the others may follow from it.")
+
+
+def test_a_wrong_adjoint_is_told_with_its_largest_error_in_each_type():
+    lines = violations(faulty(_adjoint=lambda self, y: 3 * y)).splitlines()
+    assert [line.split(",")[0] for line in lines if line.startswith("  - adjoint: ")] == [
+        f"  - adjoint: in torch.{dtype}" for dtype in ("float32", "float64", "complex64", "complex128")
+    ]
+
+
+def test_numbers_that_are_not_finite_are_named():
+    assert "- purity: A gives NaN or infinite numbers for finite ones" in violations(
+        faulty(_forward=lambda self, x: x / 0)
+    )
+
+
+def test_forgotten_return_and_forgotten_super():
+    class Forgetful(LinearOperator):
+        def __init__(self):
+            self.length = 4
+
+        def _forward(self, x):
+            return x
+
+    with pytest.raises(AssertionError, match=r"Faulty: .* _forward gives NoneType, where a tensor is due"):
+        check_operator(faulty(_forward=lambda self, x: None))
+    with pytest.raises(AssertionError, match=r"Forgetful: has no in_shape; __init__ calls super\(\).__init__"):
+        check_operator(Forgetful())
 
 
 def test_an_operator_on_real_inputs_alone_refuses_complex_ones_by_a_type_error():

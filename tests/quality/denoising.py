@@ -4,7 +4,7 @@ import torch
 
 import invnet
 from invnet.data import ImageFolder
-from tests.quality import deblurring
+from tests.quality import deblurring, mri
 
 LEVELS = (15, 25, 50)
 
@@ -41,13 +41,13 @@ def denoised(denoiser, name, folders):
 
 
 def measure(name, folders):
-    """The mean PSNR of a pretrained denoiser at each level, and of deblurring with that of grey images."""
+    """The mean PSNR of a pretrained denoiser at each level, and of deblurring and MRI with that of grey images."""
     test = "set12" if is_gray(name) else "set5"
     if test not in folders:
         return {}
     levels = denoised(invnet.pretrained(name), name, folders)
     scores = {f"{test.capitalize()}, sigma {level}": value for level, value in levels.items()}
-    return {**scores, **deblurring.measure(name, folders)} if is_gray(name) else scores
+    return {**scores, **deblurring.measure(name, folders), **mri.measure(name)} if is_gray(name) else scores
 
 
 def table(name, folders):
@@ -62,4 +62,4 @@ def table(name, folders):
     rows[f"{name} (measured)"] = tuple(denoised(invnet.pretrained(name), name, folders).values())
     lines = [f"{test.capitalize() + ', PSNR in dB':44}" + "".join(f"sigma {level:<6}" for level in LEVELS)]
     lines += [f"{label:44}" + "".join(f"{value:<12.2f}" for value in values) for label, values in rows.items()]
-    return [*lines, "", *deblurring.table(name, folders)] if is_gray(name) else lines
+    return [*lines, "", *deblurring.table(name, folders), "", *mri.table(name)] if is_gray(name) else lines

@@ -4,11 +4,13 @@ Each module has ``measure(name, folders)``, a mapping from the test to the mean 
 ``table(name, folders)``, the lines of a table with the peers beside the model. `folders` has those that were given.
 """
 
-from tests.quality import denoising, regularisers, super_resolution
+from tests.quality import denoising, regularisers, super_resolution, tomography
 
 QUALITY = {
     "denoiser-gray": denoising,
     "denoiser-color": denoising,
+    "ct-unet": tomography,
+    "ct-itnet": tomography,
     "ridge": regularisers,
     "edsr-x2": super_resolution,
     "edsr-x4": super_resolution,

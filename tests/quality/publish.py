@@ -46,6 +46,8 @@ def main():
     recipe = RECIPES[arguments.name]
     model = recipe.model()
     invnet.load_trained(model, arguments.checkpoint)
+    state = load_checkpoint(Path(arguments.checkpoint))
+    validation = "" if state["best"] is None else "--validation DIR "
     content = save({key: half(tensor) for key, tensor in model.state_dict().items()})
     (FOLDER / f"{arguments.name}.safetensors").write_bytes(content)
     card = {
@@ -54,8 +56,8 @@ def main():
         "architecture": architecture(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
-        "command": f"invnet train {arguments.name} --images DIR --validation DIR --out {arguments.name}.safetensors",
-        "steps": f"{load_checkpoint(Path(arguments.checkpoint))['steps']} of {recipe.options.steps}",
+        "command": f"invnet train {arguments.name} --images DIR {validation}--out {arguments.name}.safetensors",
+        "steps": f"{state['steps']} of {recipe.options.steps}",
         "seed": recipe.options.seed,
         "duration": arguments.duration,
         "machine": arguments.machine,

@@ -30,7 +30,7 @@ def read_cfl(path: str | Path) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    torch.Tensor, shape ``(..., maps, coils, z, y, x)``
         complex64.
 
     Raises

@@ -40,6 +40,7 @@ _READERS: dict[str, Callable[[Path], Content]] = {
     ".nii.gz": read_nifti,
     ".dcm": read_dicom,
 }
+_FORMATS = "fastMRI, ISMRMRD, DXchange (HDF5), BART, DICOM, NIfTI, TIFF, PNG, JPEG, NPY and NPZ"
 _WRITERS: dict[str, Callable[[Path, torch.Tensor, bool], None]] = {
     ".npy": write_numpy,
     ".nii": lambda path, image, overwrite: write_nifti(path, image, overwrite=overwrite),
@@ -61,7 +62,7 @@ def read(path: str | Path) -> torch.Tensor | Volume | MRIScan | TomographyScan:
 
     Returns
     -------
-    torch.Tensor, Volume, MRIScan or TomographyScan
+    torch.Tensor, Volume, MRIScan or TomographyScan, shape and units as that reader's
         As that reader gives it: `read_numpy`, `read_picture`, `read_tiff`, `read_cfl`, `read_nifti`, `read_dicom`,
         `read_fastmri`, `read_ismrmrd` or `read_dxchange`. Those take options, too.
 
@@ -94,7 +95,7 @@ def read(path: str | Path) -> torch.Tensor | Volume | MRIScan | TomographyScan:
     by_content = next((reader for sign, reader in _STARTS.items() if start.startswith(sign)), None)
     reader = by_content or _READERS.get(_ending(path))
     if reader is None:
-        raise FormatError(path, "is in no format that is known here")
+        raise FormatError(path, f"is in no format that is known here, which are {_FORMATS}")
     return reader(path)
 
 
@@ -108,7 +109,7 @@ def write(path: str | Path, image: torch.Tensor, overwrite: bool = False) -> Non
     path : str or Path
         Ends in ``.npy``, ``.nii``, ``.nii.gz``, ``.tif``, ``.tiff``, ``.cfl``, or ``.png``, which takes images in
         [0, 1].
-    image : torch.Tensor
+    image : torch.Tensor, shape as the writer's
         As the format's writer takes it: `write_numpy`, `write_nifti`, `write_tiff`, `write_cfl`, `write_png`. Those
         take options (voxel sizes, a range of values), too.
     overwrite : bool

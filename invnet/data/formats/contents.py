@@ -49,7 +49,7 @@ class MRIScan:
         Boolean, where k-space was sampled, in all coils alike: ``(..., [z,] y, x)``, or ``(x,)`` for whole lines. None
         if everywhere.
     trajectory : torch.Tensor, shape ``(readouts, samples, d)`` or ``(..., readouts, samples, d)``, optional
-        In cycles per field of view, the last coordinate along x: as `operators.NonCartesianMRI` takes it.
+        In cycles per field of view, the last coordinate along x: as `operators.mri.NonCartesianMRI` takes it.
     image_shape : tuple of int
         ``([z,] y, x)``: that of the image which the scanner would reconstruct.
     voxel_size : tuple of float, optional

@@ -128,7 +128,7 @@ def cg(
 
     Returns
     -------
-    x : torch.Tensor
+    x : torch.Tensor, shape ``(*batch, height, width)``
     values : list
         What the callback returned, if there is one.
 
@@ -177,7 +177,7 @@ def cgne(
 
     Returns
     -------
-    x : torch.Tensor
+    x : torch.Tensor, shape ``(*batch, height, width)``
     values : list
         What the callback returned, if there is one.
 

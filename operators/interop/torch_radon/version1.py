@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from operators.basic import Mask
 from operators.checks import check_positive_int
 from operators.core import LinearOperator
 from operators.ct.fan import FanBeam
 from operators.ct.parallel import ParallelBeam
+from operators.diagonal import Mask
 from operators.interop.torch_radon.filtering import filtered
 
 __all__ = ["Radon", "RadonFanbeam"]
@@ -90,7 +90,7 @@ class Radon(_Projections):
     ----------
     resolution : int
         Height and width of the images, in pixels of size one.
-    angles : sequence of float, numpy.ndarray or torch.Tensor
+    angles : sequence of float, numpy.ndarray or torch.Tensor, shape ``(views,)``
         In radians.
     det_count : int
         Detectors; by default the resolution.
@@ -140,10 +140,10 @@ class RadonFanbeam(_Projections):
     ----------
     resolution : int
         Height and width of the images, in pixels of size one.
-    angles : sequence of float, numpy.ndarray or torch.Tensor
+    angles : sequence of float, numpy.ndarray or torch.Tensor, shape ``(views,)``
         In radians.
     source_distance : float
-        From the source to the middle of the image.
+        From the source to the middle of the image, in pixels.
     det_distance : float
         From the middle of the image to the detector. By default the `source_distance`; as in torch-radon, the detectors
         then have the distance 2, whatever `det_spacing` says.

@@ -23,7 +23,7 @@ class Volume2D:
     center : (float, float)
         Of the image, seen from the rotation axis: x to the right, y *down* the rows.
     voxel_size : (float, float)
-        Width and height of a pixel.
+        Width and height of a pixel, in the unit of all lengths.
 
     Examples
     --------
@@ -154,7 +154,7 @@ class ParallelBeam(_Beam):
     det_count : int
         Detectors.
     angles : sequence of float, numpy.ndarray, torch.Tensor or (start, end, count)
-        In radians; three numbers in a tuple are a range, without its end.
+        In radians, of shape ``(views,)``; three numbers in a tuple are a range, without its end.
     det_spacing : float
         Distance of the detectors.
     volume : Volume2D, optional
@@ -191,7 +191,7 @@ class FanBeam(_Beam):
     det_count : int
         Detectors.
     angles : sequence of float, numpy.ndarray, torch.Tensor or (start, end, count)
-        In radians; three numbers in a tuple are a range, without its end.
+        In radians, of shape ``(views,)``; three numbers in a tuple are a range, without its end.
     src_dist : float, optional
         From the source to the rotation axis; by default `det_count`.
     det_dist : float, optional

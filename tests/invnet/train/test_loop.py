@@ -317,6 +317,10 @@ class TwoNumbers(Loss):
     ("call", "error", "words"),
     [
         (lambda: train(lambda y: y, PAIRS), TypeError, "train: model takes a torch.nn.Module, got function"),
+        (lambda: train(Scale(), PAIRS, "l2"), TypeError, r"loss takes a loss .* Supervised\('l1'\), got str 'l2'"),
+        (lambda: train(Scale(), PAIRS, nn.MSELoss()), TypeError, "loss takes a loss of invnet.losses, .* got MSELoss"),
+        (lambda: train(Scale(), PAIRS, options={"steps": 1}), TypeError, "takes an invnet.TrainOptions, got dict"),
+        (lambda: train(Scale(), PAIRS, fabric="ddp"), TypeError, "takes a launched lightning_fabric.Fabric, got str"),
         (lambda: train(nn.Identity(), PAIRS), ValueError, "train: Identity has no parameters to train"),
         (lambda: train(Scale(), []), ValueError, "train: data has no samples"),
         (lambda: train(Scale(), PAIRS, validation=[]), ValueError, "train: validation has no samples"),

@@ -34,6 +34,16 @@ def test_two_processes_give_the_gradients_of_one(tmp_path):
             torch.testing.assert_close(two["weights"][name], tensor, rtol=1e-10, atol=1e-12)
 
 
+def test_the_script_of_the_how_to_runs_in_two_processes():
+    pytest.importorskip("lightning_fabric")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "docs/how_to/several_devices.py"), "--steps", "2"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 processes: TrainResult(2 steps")  # the first process's lines, once
+    assert done.stdout.count("\n") == 2
+
+
 def test_processes_share_a_batch_evenly():
     class Three:
         device, global_rank, world_size = torch.device("cpu"), 0, 3
