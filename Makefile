@@ -4,7 +4,7 @@
 #   make test     the test suite, lint and types are `make lint`
 #   make bench    timings beside the peers, in one run
 #   make matrix   every reconstructor with every physics: the table of the documentation, which takes an hour
-#   make quality  the pretrained models on their test sets:   make quality SET12=folder
+#   make quality  the pretrained models on their test sets:   make quality SET12=folder SET5=folder SCANS=folder
 #   make gpu      on a machine with an NVIDIA GPU: its tests, then its timings
 #   make docs     the documentation, in docs/_build/html
 #
@@ -38,7 +38,7 @@ matrix: $(VENV)/test
 	$(VENV)/bin/python -m tests.invnet.matrix
 
 quality: $(VENV)/test
-	$(VENV)/bin/python -m tests.quality --set12 "$(SET12)"
+	$(VENV)/bin/python -m tests.quality --set12 "$(SET12)" --set5 "$(SET5)" --scans "$(SCANS)"
 
 gpu: $(VENV)/test
 	$(VENV)/bin/python -m tests.benchmarks.gpu

@@ -3,8 +3,8 @@ Plug and play: deblur with a denoiser that knows no blur
 ========================================================
 
 Camera shake is undone by half-quadratic splitting: a data step that the operator solves, and a denoiser in the place of
-a prior, in turns. The denoisers are classical ones of scikit-image, which need no training; a trained network goes in
-the same place, ``invnet.PlugAndPlay(net)``. Run it by ``python examples/plug_and_play.py --out plug_and_play.png``.
+a prior, in turns. Two of the denoisers are classical ones of scikit-image, which need no training; the third is a
+network whose weights come with the library. Run it by ``python examples/plug_and_play.py --out plug_and_play.png``.
 """
 
 import argparse
@@ -51,6 +51,7 @@ def main():
         "MAP, total variation": invnet.MAP(invnet.priors.TotalVariation(), strength=12.0),
         "PnP, wavelets": invnet.PlugAndPlay(wavelets),
         "PnP, non-local means": invnet.PlugAndPlay(non_local_means),
+        "PnP, network": invnet.PlugAndPlay(invnet.pretrained("denoiser-gray")),
     }
     images = {"Truth": truth, "Measurement": measurement}
     print(f"{'method':24}{'PSNR (dB)':>10}{'SSIM':>8}{'seconds':>9}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
@@ -78,7 +77,6 @@ def _recipes() -> Iterator[tuple[str, str]]:
 
 
 def _weights() -> Iterator[tuple[str, str]]:
-    import invnet
+    from invnet.pretrained import card, names
 
-    for path in sorted((Path(invnet.__file__).parent / "pretrained").glob("*.safetensors")):
-        yield path.stem, f"{path.stat().st_size / 2**20:.1f} MiB"
+    yield from ((name, card(name)["title"]) for name in names())

@@ -8,6 +8,7 @@ import torch
 
 import invnet
 import operators
+from invnet_cli.names import TRAINED
 from invnet_cli.pictures import Crop
 from invnet_cli.problem import Problem
 from invnet_cli.settings import Settings
@@ -99,6 +100,20 @@ def _deep_image_prior(
     return _run(method, problem, operator, y)
 
 
+def _plug_and_play(
+    problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings, _: bool
+) -> torch.Tensor:
+    return _run(invnet.PlugAndPlay(invnet.pretrained("denoiser-gray").to(settings.device)), problem, operator, y)
+
+
+def _trained(
+    problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings, _: bool
+) -> torch.Tensor:
+    method = invnet.pretrained(settings.method).to(settings.device)
+    assert isinstance(method, invnet.Reconstructor)
+    return _run(method, problem, operator, y)
+
+
 def _run(
     method: invnet.Reconstructor, problem: Problem, operator: operators.LinearOperator, y: torch.Tensor
 ) -> torch.Tensor:
@@ -114,4 +129,6 @@ _METHODS = {
     "map-tv": _map_tv,
     "map-wavelet": _map_wavelet,
     "deep-image-prior": _deep_image_prior,
+    "plug-and-play": _plug_and_play,
+    **dict.fromkeys(TRAINED, _trained),
 }

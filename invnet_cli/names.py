@@ -1,6 +1,6 @@
 """The names of physics and methods, with a line on each."""
 
-__all__ = ["METHODS", "OPTIONS", "PHYSICS"]
+__all__ = ["METHODS", "OPTIONS", "PHYSICS", "TRAINED"]
 
 PHYSICS = {
     "parallel-beam": "CT by parallel rays: DXchange HDF5, or line integrals (views, detectors) with --angles",
@@ -19,6 +19,15 @@ METHODS = {
     "map-tv": "the most probable image under total variation",
     "map-wavelet": "the most probable image under sparse wavelet coefficients",
     "deep-image-prior": "a network fitted to the measurement alone: minutes to hours",
+    "plug-and-play": "a denoiser of photographs in the place of a prior, and steps towards the data",
+    "ct-unet": "a trained network that corrects the filtered backprojection",
+    "ct-itnet": "trained networks between steps towards the data of CT",
+}
+
+# Methods of the library's trained weights, with the physics that they were trained for.
+TRAINED = {
+    "ct-unet": "parallel-beam",
+    "ct-itnet": "parallel-beam",
 }
 
 # Options that belong to some physics or methods only: to give them elsewhere is a mistake.

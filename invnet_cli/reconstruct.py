@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from invnet_cli.group import Name, debug_option
-from invnet_cli.names import METHODS, OPTIONS, PHYSICS
+from invnet_cli.names import METHODS, OPTIONS, PHYSICS, TRAINED
 from invnet_cli.settings import Settings
 
 __all__ = ["reconstruct"]
@@ -35,6 +35,7 @@ Methods:
 Examples:
   invnet reconstruct tooth.h5 --physics parallel-beam --method fbp --slice 0 --out tooth.png
   invnet reconstruct sinogram.npy --physics parallel-beam --angles 0:180 --out slice.tif
+  invnet reconstruct sinogram.npy --physics parallel-beam --angles 0:180 --method ct-itnet --out slice.png
   invnet reconstruct brain.npy --physics cartesian-mri --method map-wavelet --out brain.nii.gz
   invnet reconstruct photo.png --physics deblur --kernel shake.png --out sharp.png
   invnet reconstruct photo.jpg --physics downsample --factor 2 --out larger.png
@@ -113,6 +114,8 @@ def _check_options(ctx: click.Context, settings: Settings) -> None:
             raise click.UsageError(f"--{option} belongs to {' and '.join(users)}", ctx)
     if settings.method == "fbp" and settings.physics != "parallel-beam":
         raise click.UsageError(f"fbp is for parallel-beam; for {settings.physics} take direct", ctx)
+    if TRAINED.get(settings.method, settings.physics) != settings.physics:
+        raise click.UsageError(f"{settings.method} is for {TRAINED[settings.method]}", ctx)
 
 
 def _problems(content: Any, settings: Settings) -> Any:

@@ -2,7 +2,7 @@
 
 from operators import interop, mri
 from operators.algebra import normalize
-from operators.basic import Diagonal, Identity, Mask, RealToComplex, Subsample, Zero, from_function
+from operators.basic import Identity, RealToComplex, Subsample, Zero
 from operators.color import BayerMosaic, ChannelMix, Grayscale
 from operators.convolution import Convolution
 from operators.core import LinearOperator
@@ -11,8 +11,10 @@ from operators.ct.fan import FanBeam
 from operators.ct.parallel import ParallelBeam
 from operators.ct.parallel3d import ParallelBeam3D
 from operators.ct.vectors import VectorBeam
+from operators.diagonal import Diagonal, Mask
 from operators.differences import FiniteDifference
 from operators.fourier import FourierTransform
+from operators.function import from_function
 from operators.matrix import Matrix
 from operators.mri import CartesianMRI, NonCartesianMRI
 from operators.nufft import NUFFT

@@ -7,9 +7,10 @@ import math
 import torch
 from torch.nn import functional
 
-from operators.basic import Identity, Mask
+from operators.basic import Identity
 from operators.checks import Shape, as_shape, check_choice, check_finite
 from operators.core import LinearOperator
+from operators.diagonal import Mask
 from operators.scalars import Scalar
 from operators.solve import over_batch
 

@@ -6,10 +6,10 @@ import math
 
 import torch
 
-from operators.basic import diagonal_of
 from operators.checks import Shape, as_shape, check_choice, check_finite, check_number
 from operators.core import LinearOperator
 from operators.density import pipe_menon
+from operators.diagonal import diagonal_of
 from operators.kernel_cache import KernelCache
 from operators.nufft_plans import PlanStore
 from operators.nufft_product import nufft

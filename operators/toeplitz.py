@@ -6,7 +6,7 @@ import functools
 import itertools
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -14,12 +14,18 @@ from operators.algebra import Adjoint, identity_multiple
 from operators.checks import check_finite
 from operators.core import LinearOperator
 from operators.fourier import added_in_place, fft, inverse_fft, on_real_and_imaginary, scaled_in_place
-from operators.kernel_cache import KernelCache
+from operators.kernel_cache import KernelCache, is_traced
 from operators.kernel_spectrum import fast_length, kernel_spectrum
+from operators.plain import is_plain
 from operators.scalars import Scalar, is_complex
 from operators.unrecorded import block_length, unrecorded
 
+if TYPE_CHECKING:
+    from operators.toeplitz_on_cpu import CompiledToeplitz
+
 __all__ = ["Toeplitz"]
+
+_COMPILED_SIZES = range(8, 4097)  # of images, for which compiled code on the CPU was measured to be faster
 
 # The phase of frequencies and its conjugate, if it is not one, and the spectrum there.
 _Parity = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor]
@@ -48,6 +54,9 @@ class Toeplitz(LinearOperator):
     Notes
     -----
     A kernel of higher precision than the input is rounded to the input's, and the result is of that precision.
+
+    On the CPU, compiled code (`operators.kernels.toeplitz`) takes images; torch's transforms take signals, volumes, and
+    all that `torch.func`, `torch.compile` or a learnable kernel ask for.
 
     References
     ----------
@@ -78,6 +87,7 @@ class Toeplitz(LinearOperator):
         # A convolution with a period of twice the size or more.
         self.half_grid = tuple(fast_length(n) for n in shape)
         self._parity_cache: KernelCache[list[Parity]] = KernelCache()
+        self._compiled_cache: KernelCache[CompiledToeplitz] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         return self._filtered(x, adjoint=False)
@@ -87,13 +97,27 @@ class Toeplitz(LinearOperator):
 
     def _filtered(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         if self.kernel.is_complex():
-            x, apply = x.to(torch.promote_types(x.dtype, torch.complex64)), self._in_blocks
+            x = x.to(torch.promote_types(x.dtype, torch.complex64))
         elif x.is_complex():
             return on_real_and_imaginary(functools.partial(self._filtered, adjoint=adjoint), x)
-        else:
-            apply = self._by_real_transform
-        there, back = (functools.partial(apply, adjoint=a) for a in (adjoint, not adjoint))
+        there, back = (functools.partial(self._convolved, adjoint=a) for a in (adjoint, not adjoint))
         return unrecorded(there, there if self.hermitian else back, x, self.kernel)
+
+    def _convolved(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
+        if self._is_compiled_for(x):
+            return self._compiled_cache.get(self.kernel, x.dtype, self._compile)(x, adjoint)
+        return (self._in_blocks if self.kernel.is_complex() else self._by_real_transform)(x, adjoint)
+
+    def _is_compiled_for(self, x: torch.Tensor) -> bool:
+        if is_traced(self.kernel) or not is_plain(x):
+            return False
+        sizes_fit = len(self.in_shape) == 2 and all(n in _COMPILED_SIZES for n in self.in_shape)
+        return sizes_fit and x.is_cpu and x.dtype.to_real() in (torch.float32, torch.float64)
+
+    def _compile(self, kernel: torch.Tensor) -> CompiledToeplitz:
+        from operators.toeplitz_on_cpu import CompiledToeplitz  # which loads numba
+
+        return CompiledToeplitz(kernel, self.hermitian)
 
     def _in_blocks(self, x: torch.Tensor, adjoint: bool) -> torch.Tensor:
         parities = self._parity_cache.get(self.kernel, x.dtype, self._parities)

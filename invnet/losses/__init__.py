@@ -3,6 +3,7 @@
 from invnet.losses.adversarial import Adversarial
 from invnet.losses.base import Batch, Loss
 from invnet.losses.equivariance import Equivariance
+from invnet.losses.evidence import EvidenceBound
 from invnet.losses.measured import MeasurementConsistency, Noise2Noise
 from invnet.losses.splitting import DataSplitting
 from invnet.losses.supervised import Supervised
@@ -14,6 +15,7 @@ __all__ = [
     "Batch",
     "DataSplitting",
     "Equivariance",
+    "EvidenceBound",
     "Loss",
     "MeasurementConsistency",
     "Noise2Noise",

@@ -2,6 +2,7 @@
 
 from invnet.nets.dncnn import DnCNN
 from invnet.nets.drunet import DRUNet
+from invnet.nets.edsr import EDSR
 from invnet.nets.hourglass import Hourglass
 from invnet.nets.on_images import OnImages
 from invnet.nets.srcnn import SRCNN
@@ -10,4 +11,16 @@ from invnet.nets.unet import UNet
 from invnet.nets.vae import VAE
 from invnet.nets.vdsr import VDSR
 
-__all__ = ["SRCNN", "VAE", "VDSR", "DRUNet", "DnCNN", "Hourglass", "OnImages", "SRGANDiscriminator", "SRResNet", "UNet"]
+__all__ = [
+    "EDSR",
+    "SRCNN",
+    "VAE",
+    "VDSR",
+    "DRUNet",
+    "DnCNN",
+    "Hourglass",
+    "OnImages",
+    "SRGANDiscriminator",
+    "SRResNet",
+    "UNet",
+]

@@ -89,12 +89,12 @@ class DnCNN(ConvNet):
         biases = norm is None and not bias_free
         layers: list[nn.Module] = [
             conv(dims, self.in_channels + noise_conditioned, width, bias=not bias_free),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
         for _ in range(depth - 2):
             layers += [conv(dims, width, width, bias=biases)]
             layers += normalization("bias-free" if bias_free and norm else norm, width, dims, self.name)
-            layers += [nn.ReLU()]
+            layers += [nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, conv(dims, width, self.out_channels, bias=biases))
         for layer in self.layers:
             if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):

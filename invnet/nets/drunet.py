@@ -38,6 +38,8 @@ class DRUNet(ConvNet):
         How many times smaller than the image, in each dimension, the finest scale is. With 2, as in FFDNet [2]_, the
         first convolution takes the image by blocks of 2x2 pixels with a pixel around each, and the last gives it so:
         a fourth of the arithmetic for the same widths.
+    residual : bool
+        Whether the input is added to the result, for networks that correct an image.
 
     Raises
     ------
@@ -66,8 +68,10 @@ class DRUNet(ConvNet):
         dims: int = 2,
         noise_conditioned: bool = True,
         reduction: int = 1,
+        residual: bool = False,
     ) -> None:
         super().__init__(in_channels, in_channels, dims, noise_conditioned)
+        self.residual = residual
         widths = [check_positive_int(width, self.name, "widths") for width in widths]
         if not widths:
             raise ValueError(f"{self.name}: widths takes at least one entry, got none")
@@ -101,7 +105,8 @@ class DRUNet(ConvNet):
         features = self.middle(features)
         for up, block in zip(self.ups, self.decoder, strict=True):
             features = block(up(features + skips.pop()))
-        return self.last(features + skips.pop())
+        result = self.last(features + skips.pop())
+        return x[:, : self.in_channels] + result if self.residual else result
 
 
 class _Residual(nn.Module):

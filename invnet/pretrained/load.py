@@ -13,7 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from invnet.nets import OnImages
+from invnet.pretrained.denoiser import ImageDenoiser
+from invnet.priors import ProximalDenoiser
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor
 
@@ -82,8 +83,9 @@ def pretrained(name: str) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        In evaluation mode, on the CPU. A `Reconstructor`, to be called as ``model(y, physics)``, or a denoiser of
-        images in [0, 1] of any batch dimensions, ``model(x, sigma)``.
+        In evaluation mode, on the CPU. A `Reconstructor`, to be called as ``model(y, physics)``; a denoiser of
+        images in [0, 1] of any batch dimensions, or complex ones of magnitudes up to one, ``model(x, sigma)``; or a
+        prior, for ``invnet.MAP(model, strength)``.
 
     Raises
     ------
@@ -117,5 +119,11 @@ def pretrained(name: str) -> nn.Module:
     model.load_state_dict(
         {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
     )
-    result = model if isinstance(model, Reconstructor) else OnImages(model)
-    return result.eval().requires_grad_(False)
+    return _at_the_door(model).eval().requires_grad_(False)
+
+
+def _at_the_door(model: nn.Module) -> nn.Module:
+    """What users call, of what was trained."""
+    if isinstance(model, ProximalDenoiser):  # a prior is trained as the denoiser that it makes
+        return model.prior
+    return model if isinstance(model, Reconstructor) else ImageDenoiser(model)

@@ -22,7 +22,7 @@ def _patches(images: Images) -> Patches:
     return Patches(images, 64)
 
 
-def _blind(title: str, channels: int) -> Recipe:
+def _blind(title: str, channels: int, steps: int, batch_size: int) -> Recipe:
     """For all levels of noise up to 50/255, told which."""
     return Recipe(
         title=f"denoiser of {title} photographs, for noise of standard deviation 0 to 50/255",
@@ -31,13 +31,15 @@ def _blind(title: str, channels: int) -> Recipe:
         physics=GaussianLevels(0.0, 50 / 255),
         loss=lambda: Supervised("l1"),
         gray=channels == 1,
-        options=dataclasses.replace(MODERN, steps=12_000, batch_size=16, lr=1e-3, warmup=300, checkpoint_every=200),
+        options=dataclasses.replace(
+            MODERN, steps=steps, batch_size=batch_size, lr=1e-3, warmup=300, checkpoint_every=200
+        ),
     )
 
 
 DENOISERS = {
-    "denoiser-gray": _blind("grey", 1),
-    "denoiser-color": _blind("colour", 3),
+    "denoiser-gray": _blind("grey", 1, steps=12_000, batch_size=16),
+    "denoiser-color": _blind("colour", 3, steps=3000, batch_size=8),
     "dncnn-25": Recipe(
         title="DnCNN of 17 layers for grey photographs and noise of standard deviation 25/255, as in the paper",
         model=DnCNN,

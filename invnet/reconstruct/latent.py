@@ -1,8 +1,9 @@
-"""The most probable image among those that a generator makes."""
+"""The most probable image by the model of a variational autoencoder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -12,6 +13,7 @@ from invnet.nets.vae import VAE
 from invnet.optimize import Progress, descend
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
+from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.denoising import inference
 from invnet.reconstruct.likelihood import total, value_and_gradient
 from operators.checks import check_positive_int
@@ -20,15 +22,20 @@ __all__ = ["LatentMAP"]
 
 
 class LatentMAP(Reconstructor):
-    r"""The image :math:`G(\hat z)` of a generator, with the most probable latent variable [1]_.
+    r"""The most probable image x and latent variable z of a variational autoencoder, together [1]_.
 
     .. math::
 
-        \hat z = \arg\min_z\, -\log p\bigl(y \mid G(z)\bigr) + \tfrac{w}{2} \lVert z \rVert^2
+        (\hat x, \hat z) = \arg\min_{x, z}\, -\log p(y \mid x)
+            + \frac{\lVert x - G(z) \rVert^2}{2 s^2} + \frac{w}{2} \lVert z \rVert^2
 
-    The prior is what an autoencoder's decoder G makes of standard normal z; w = 1 is Bayes' own. The search begins at
-    the encoder's answer to the direct inverse, and with restarts also at random z, of which each sample keeps the
-    best: the objective is not convex. It goes by `invnet.optimize.descend`: no step raises the objective.
+    This is the autoencoder's own model of images: what its decoder G makes of standard normal z, and a normal deviation
+    s from that. With w = 1 and the s that the network learned it is Bayes' own, and an image need not be one that the
+    decoder can draw. With a deviation of 0, x is :math:`G(z)` itself [2]_: for generators that miss nothing.
+
+    The search begins at the encoder's answer to the direct inverse, and with restarts also at random z, of which each
+    sample keeps the best: the objective is not convex. The best x of a z is the proximal map of the likelihood at
+    :math:`G(z)`, so that z alone is left to search for, by `invnet.optimize.descend`: no step raises the objective.
 
     Parameters
     ----------
@@ -36,6 +43,8 @@ class LatentMAP(Reconstructor):
         Trained on images of the kind sought, and of their range.
     strength : float
         w, positive.
+    deviation : float, optional
+        s, at least 0, in units of the image; by default the one that the network learned.
     restarts : int
         Searches from random latent variables, beside that from the encoder's.
     seed : int
@@ -50,8 +59,10 @@ class LatentMAP(Reconstructor):
     Raises
     ------
     TypeError, ValueError
-        If a parameter is out of its range; at the call, if the network does not take the image, or the likelihood has
-        no gradient of use.
+        If a parameter is out of its range; at the call, if the network does not take the image, or the noise and the
+        sensor are none that a data step (or with a deviation of 0, a gradient) takes.
+    FloatingPointError
+        If the network gives NaN or infinities.
 
     Notes
     -----
@@ -60,7 +71,9 @@ class LatentMAP(Reconstructor):
 
     References
     ----------
-    .. [1] A. Bora, A. Jalal, E. Price and A. Dimakis, "Compressed sensing using generative models", ICML 2017.
+    .. [1] M. González, A. Almansa and P. Tan, "Solving inverse problems by joint posterior maximization with
+       autoencoding prior", SIAM J. Imaging Sci. 15, 2022.
+    .. [2] A. Bora, A. Jalal, E. Price and A. Dimakis, "Compressed sensing using generative models", ICML 2017.
 
     Examples
     --------
@@ -76,6 +89,7 @@ class LatentMAP(Reconstructor):
         self,
         net: VAE,
         strength: float = 1.0,
+        deviation: float | None = None,
         restarts: int = 0,
         seed: int = 0,
         max_iter: int = 300,
@@ -87,58 +101,73 @@ class LatentMAP(Reconstructor):
             raise TypeError(f"LatentMAP: net takes an invnet.nets.VAE, got {type(net).__name__}")
         if check_number(strength, self.name, "strength") <= 0:
             raise ValueError(f"LatentMAP: strength must be positive, got {strength}")
+        if deviation is not None and check_number(deviation, self.name, "deviation") < 0:
+            raise ValueError(f"LatentMAP: deviation must be at least 0, got {deviation}")
         if check_number(tol, self.name, "tol") < 0:
             raise ValueError(f"LatentMAP: tol must be at least 0, got {tol}")
-        self.net, self.strength, self.seed = net, float(strength), seed
+        self.net, self.strength, self.deviation, self.seed = net, float(strength), deviation, seed
         self.restarts = check_positive_int(restarts, self.name, "restarts") if restarts else 0
         self.max_iter, self.tol, self.progress = check_positive_int(max_iter, self.name, "max_iter"), tol, progress
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
-        if physics.likelihood.lipschitz is None and physics.likelihood.has_prox:
-            raise ValueError(
-                f"LatentMAP: the gradient of the likelihood of {physics.likelihood.name} noise is of no use"
-            )
         with torch.no_grad(), inference(self.net):
             x = physics.direct_inverse(y)
             door = _Door(self.net, x, len(physics.operator.in_shape))
-            mean = self.net.encode(door.inside(x))[0].to(x.real.dtype)
+            fit = self._fit(y, physics, len(door.batch))
+            mean = self._finite("encoder", self.net.encode(door.inside(x))[0]).to(x.real.dtype)
             starts = [mean, *self._random_starts(mean)]
-            found = [self._search(z.reshape(*door.batch, -1), y, physics, door) for z in starts]
-        best, height, info = found[0]
-        for z, reached, other in found[1:]:
-            better = reached < height
-            best = torch.where(better[..., None], z, best)
-            height = torch.where(better, reached, height)
-            info = other if bool(better.any()) else info
-        with torch.no_grad(), inference(self.net):
-            return self._image(best, door), info
+            found = [self._search(z.reshape(*door.batch, -1), fit, door) for z in starts]
+            best, height, info = found[0]
+            for z, reached, other in found[1:]:
+                better = reached < height
+                best = torch.where(better[..., None], z, best)
+                height = torch.where(better, reached, height)
+                info = other if bool(better.any()) else info
+            return fit.image(self._decoded(best, door)), info
+
+    def _fit(self, y: torch.Tensor, physics: Physics, batch: int) -> _ExactFit | _NearFit:
+        deviation = self.deviation
+        if deviation is None:
+            deviation = self._finite("deviation", self.net.log_sigma.exp()).item()
+        if deviation > 0:
+            return _NearFit(data_prox(physics, y, batch, self.name), y, physics, batch, deviation)
+        if physics.likelihood.lipschitz is None and physics.likelihood.has_prox:
+            raise ValueError(
+                f"LatentMAP: the gradient of the likelihood of {physics.likelihood.name} noise is of no use; a "
+                "deviation above 0 needs none"
+            )
+        return _ExactFit(y, physics, batch)
 
     def _search(
-        self, z: torch.Tensor, y: torch.Tensor, physics: Physics, door: _Door
+        self, z: torch.Tensor, fit: _ExactFit | _NearFit, door: _Door
     ) -> tuple[torch.Tensor, torch.Tensor, Info]:
-        batch = len(door.batch)
-
         def value(z: torch.Tensor) -> torch.Tensor:
-            fit = total(physics.negative_log_likelihood(self._image(z, door), y), batch)
-            return fit + 0.5 * self.strength * z.square().sum(-1)
+            return fit.value(self._decoded(z, door)) + 0.5 * self.strength * z.square().sum(-1)
 
         def both(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             with torch.enable_grad():
                 point = z.detach().requires_grad_()
-                image = self._image(point, door)
-            fit, slope = value_and_gradient(physics, image.detach(), y)
-            (pull,) = torch.autograd.grad(image, point, slope)
-            height = total(fit, batch) + 0.5 * self.strength * z.square().sum(-1)
-            return height, pull + self.strength * z
+                decoded = self._decoded(point, door)
+            height, slope = fit.value_and_gradient(decoded.detach())
+            (pull,) = torch.autograd.grad(decoded, point, slope)
+            return height + 0.5 * self.strength * z.square().sum(-1), pull + self.strength * z
 
         title = self.name if self.progress else None
         progress = Progress(1, objective=value, tol=self.tol, max_iter=self.max_iter, title=title)
         z = descend(z, value, both, progress)
         return z, value(z), Info.of(progress)
 
-    def _image(self, z: torch.Tensor, door: _Door) -> torch.Tensor:
+    def _decoded(self, z: torch.Tensor, door: _Door) -> torch.Tensor:
         dtype = self.net.log_sigma.dtype
-        return door.outside(self.net.decode(z.reshape(-1, *door.latent_shape).to(dtype)))
+        return door.outside(self._finite("decoder", self.net.decode(z.reshape(-1, *door.latent_shape).to(dtype))))
+
+    def _finite(self, part: str, result: torch.Tensor) -> torch.Tensor:
+        bad = result.numel() - int(torch.isfinite(result.detach()).sum())
+        if bad:
+            raise FloatingPointError(
+                f"LatentMAP: the network's {part} gave {bad} NaN or infinite of {result.numel()} entries"
+            )
+        return result
 
     def _random_starts(self, mean: torch.Tensor) -> Sequence[torch.Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
@@ -147,8 +176,53 @@ class LatentMAP(Reconstructor):
         return [draw.to(mean.device).expand(mean.shape) for draw in draws]
 
     def extra_repr(self) -> str:
-        """The strength and the restarts."""
-        return f"strength={self.strength:g}, restarts={self.restarts}"
+        """The strength, the deviation and the restarts."""
+        deviation = "the network's" if self.deviation is None else f"{self.deviation:g}"
+        return f"strength={self.strength:g}, deviation={deviation}, restarts={self.restarts}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _ExactFit:
+    """How well an image that the decoder made explains the measurement."""
+
+    y: torch.Tensor
+    physics: Physics
+    batch: int
+
+    def value(self, decoded: torch.Tensor) -> torch.Tensor:
+        return total(self.physics.negative_log_likelihood(decoded, self.y), self.batch)
+
+    def value_and_gradient(self, decoded: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        height, slope = value_and_gradient(self.physics, decoded, self.y)
+        return total(height, self.batch), slope
+
+    def image(self, decoded: torch.Tensor) -> torch.Tensor:
+        return decoded
+
+
+@dataclasses.dataclass(frozen=True)
+class _NearFit:
+    """How well the best image near a decoded one does, and how near it is: the likelihood's Moreau envelope."""
+
+    prox: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    y: torch.Tensor
+    physics: Physics
+    batch: int
+    deviation: float
+
+    def value(self, decoded: torch.Tensor) -> torch.Tensor:
+        return self.value_and_gradient(decoded)[0]
+
+    def value_and_gradient(self, decoded: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        image, variance = self.image(decoded), self.deviation**2
+        misfit = total(self.physics.negative_log_likelihood(image, self.y), self.batch)
+        slope = (decoded - image) / variance
+        return misfit + 0.5 * variance * total(slope.abs().square(), self.batch), slope
+
+    def image(self, decoded: torch.Tensor) -> torch.Tensor:
+        shape = decoded.shape[: self.batch]
+        step = torch.full(shape, self.deviation**2, dtype=decoded.real.dtype, device=decoded.device)
+        return self.prox(decoded, step)
 
 
 class _Door:

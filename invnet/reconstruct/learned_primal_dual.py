@@ -11,7 +11,7 @@ from invnet.nets.base import ConvNet, conv
 from invnet.nets.on_images import OnImages
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
-from operators.checks import check_positive_int
+from operators.checks import check_choice, check_positive_int
 
 __all__ = ["LearnedPrimalDual"]
 
@@ -19,12 +19,13 @@ __all__ = ["LearnedPrimalDual"]
 class LearnedPrimalDual(Reconstructor):
     r"""Networks update the image and the data in turns, with the operator and its adjoint between them [1]_.
 
-    With the memories f of images and h of data, at first zero, and the operator divided by its norm, an iteration is
+    With the memories f of images and h of data, and the operator divided by its norm, an iteration is
 
     ``h <- h + D_k(h, A f_1, y)``; ``f <- f + P_k(f, A.H h_0)``,
 
-    and the first image of the last memory is the result. Each network is three 3x3 convolutions with PReLU. As
-    in the original it is not told the noise; with its sizes, it has 253 220 parameters.
+    and the first image of the last memory is the result. Each network is three 3x3 convolutions with PReLU. As in
+    the original it is not told the noise, and its weights begin by Xavier's rule; with its sizes, it has 253 220
+    parameters.
 
     Parameters
     ----------
@@ -39,6 +40,9 @@ class LearnedPrimalDual(Reconstructor):
         Channels within a network.
     complex_image, complex_data : bool
         Whether image and data are complex.
+    start : {"zeros", "direct inverse"}
+        What the memory of images begins with; that of data begins with zeros. Zeros are the original's, and need a
+        training of thousands of steps to get where the direct inverse begins.
     norm : float, optional
         The operator's norm. Without, it is asked of the operator, which keeps it, unless it is a user's own or
         learnable and finds it by iteration (`operators.LinearOperator.norm`): in each call, that takes longer than the
@@ -74,6 +78,7 @@ class LearnedPrimalDual(Reconstructor):
         width: int = 32,
         complex_image: bool = False,
         complex_data: bool = False,
+        start: str = "zeros",
         norm: float | None = None,
         checkpointing: bool = False,
     ) -> None:
@@ -86,6 +91,7 @@ class LearnedPrimalDual(Reconstructor):
         self.iterations = check_positive_int(iterations, self.name, "iterations")
         self.memory, self.norm, self.checkpointing = memory, norm, checkpointing
         self.complex_image, self.complex_data = complex_image, complex_data
+        self.start = check_choice(start, ("zeros", "direct inverse"), self.name, "start")
         image, data = 1 + complex_image, 1 + complex_data
         self.primal = nn.ModuleList(
             _at_the_door(_Update((memory + 1) * image, memory * image, width, dims), complex_image)
@@ -99,7 +105,7 @@ class LearnedPrimalDual(Reconstructor):
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         A = physics.operator
         self._check("data", y, self.data_dims, self.complex_data, len(A.out_shape))
-        image = torch.zeros_like(A.adjoint(y))
+        image = physics.direct_inverse(y) if self.start == "direct inverse" else torch.zeros_like(A.adjoint(y))
         self._check("images", image, self.dims, self.complex_image, len(A.in_shape))
         size = A.norm().to(y.device, y.real.dtype) if self.norm is None else torch.tensor(self.norm)
         f, h = self._memory(image, self.dims), self._memory(torch.zeros_like(y), self.data_dims)
@@ -143,11 +149,14 @@ class _Update(ConvNet):
         width = check_positive_int(width, "LearnedPrimalDual", "width")
         self.layers = nn.Sequential(
             conv(dims, in_channels, width),
-            nn.PReLU(width, init=0.0),
+            nn.PReLU(width),
             conv(dims, width, width),
-            nn.PReLU(width, init=0.0),
+            nn.PReLU(width),
             conv(dims, width, out_channels),
         )
+        # As in the original: torch's own weights are too small to begin with images of zeros.
+        for value in self.layers.parameters():
+            nn.init.xavier_uniform_(value) if value.ndim > 1 else nn.init.zeros_(value)
 
     def _net(self, x: torch.Tensor) -> torch.Tensor:
         return self.layers(x)

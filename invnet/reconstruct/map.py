@@ -25,7 +25,7 @@ from invnet.reconstruct.likelihood import (
     value_and_gradient,
     variance_of,
 )
-from invnet.sensor import Saturation
+from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, hindrance, kind
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -34,7 +34,6 @@ __all__ = ["MAP"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
-_SOLVERS = ("auto", "primal-dual", "fista", "gradient", "admm")
 _PROXIMAL_ITERATIONS = 200  # of the proximal map that is the solution, between two looks at it
 _INNER_ITERATIONS = 50  # of a prior's proximal map at most, within an outer one
 
@@ -134,12 +133,12 @@ class MAP(Reconstructor):
     ) -> None:
         super().__init__()
         if not isinstance(prior, Prior):
-            raise TypeError(f"MAP: prior takes an invnet.priors.Prior, got {_kind(prior)}")
+            raise TypeError(f"MAP: prior takes an invnet.priors.Prior, got {kind(prior)}")
         if check_number(strength, "MAP", "strength") <= 0:
             raise ValueError(f"MAP: strength must be positive, got {strength}")
         if check_number(tol, "MAP", "tol") < 0:
             raise ValueError(f"MAP: tol must be at least 0, got {tol}")
-        check_choice(solver, _SOLVERS, "MAP", "solver")
+        check_choice(solver, SOLVERS, "MAP", "solver")
         self.prior, self.strength, self.solver = prior, float(strength), solver
         self.bounds = None if bounds is None else _checked_bounds(bounds)
         self.tol, self.max_iter = tol, check_positive_int(max_iter, "MAP", "max_iter")
@@ -164,11 +163,11 @@ class MAP(Reconstructor):
         return total(likelihood, batch) + self.strength * total(penalty, batch)
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
-        self._check_solver(physics)
+        name = choose_solver(self.solver, self.prior, physics, self.bounds is not None)
         with torch.no_grad():
             start = physics.direct_inverse(y)
             self._check_image(start, physics)
-            solve = self._chosen_solver(start, y, physics)
+            solve = self._solve_by(name, start, y, physics)
             progress = Progress(
                 image_dims=max(len(physics.operator.in_shape), self.prior.dims),
                 objective=lambda x: self.objective(self._bounded(x), y, physics),
@@ -179,61 +178,21 @@ class MAP(Reconstructor):
             x = self._bounded(solve(self._bounded(start), y, physics, progress))
         return x, Info.of(progress)
 
-    # ---------------------------------------------------------------- which solver
-
-    def _check_solver(self, physics: Physics) -> None:
-        names = self._fitting(physics) or ["fista"] if self.solver == "auto" else [self.solver]
-        hindrance = self._hindrance(names[0], physics)
-        if hindrance is not None:
-            raise ValueError(f"MAP: the solver {names[0]} {hindrance}")
-
-    def _fitting(self, physics: Physics) -> list[str]:
-        has_gradient = physics.sensor is not None and physics.likelihood.lipschitz is not None
-        middle = ("fista", "primal-dual") if has_gradient else ("primal-dual", "fista")
-        order = ("gradient", *middle, "admm")
-        return [name for name in order if self._hindrance(name, physics) is None]
-
-    def _chosen_solver(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> Callable[..., torch.Tensor]:
-        name = self.solver
-        if name == "auto":
-            fitting, prior = self._fitting(physics), self.prior
-            name = fitting[0]
-            if isinstance(prior, AnalysisPrior) and prior.is_compiled_for(x):
-                batch = x.ndim - max(len(physics.operator.in_shape), prior.dims)
-                if (
-                    physics.operator.is_identity
-                    and physics.sensor is None
-                    and variance_of(physics, y, batch) is not None
-                ):
-                    return self._proximal
-                name = "fista" if "fista" in fitting else name
+    def _solve_by(self, name: str, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> Callable[..., torch.Tensor]:
+        """The solver of a name, or with "auto" for a compiled proximal map the one that is fastest by that."""
+        prior = self.prior
+        if self.solver == "auto" and isinstance(prior, AnalysisPrior) and prior.is_compiled_for(x):
+            batch = x.ndim - max(len(physics.operator.in_shape), prior.dims)
+            if physics.operator.is_identity and physics.sensor is None and variance_of(physics, y, batch) is not None:
+                return self._proximal
+            if hindrance("fista", prior, physics, self.bounds is not None) is None:
+                name = "fista"
         return {
             "primal-dual": self._primal_dual,
             "fista": self._fista,
             "gradient": self._gradient,
             "admm": self._admm,
         }[name]
-
-    def _hindrance(self, solver: str, physics: Physics) -> str | None:
-        """Why a solver can't be used, if so."""
-        noise = physics.likelihood
-        by_prox_only = noise.lipschitz is None and noise.has_prox
-        if solver == "primal-dual" and not isinstance(self.prior, AnalysisPrior):
-            return f"takes a prior with an analysis operator, got {self.prior.name}"
-        if solver == "gradient" and not isinstance(self.prior, SmoothPrior):
-            return f"takes a prior with a gradient, got {self.prior.name}"
-        if solver in ("fista", "gradient") and by_prox_only:
-            advice = "; admm takes it" if physics.sensor is None else f" behind {_kind(physics.sensor)}"
-            return f"takes a likelihood by its gradient, and that of {noise.name} noise is of no use{advice}"
-        if solver == "fista" and self.bounds is not None and not isinstance(self.prior, AnalysisPrior):
-            return f"takes bounds with an AnalysisPrior only, got {self.prior.name}; admm takes both"
-        if solver == "primal-dual" and not isinstance(physics.sensor, Saturation | None):
-            return f"takes no sensor but Saturation, got {_kind(physics.sensor)}"
-        if solver == "admm" and physics.sensor is not None and by_prox_only:
-            return f"takes no sensor, got {_kind(physics.sensor)}"
-        if solver == "primal-dual" and not noise.has_prox:
-            return f"takes a likelihood with a proximal map, got {noise.name}"
-        return None
 
     def _check_image(self, x: torch.Tensor, physics: Physics) -> None:
         shape = physics.operator.in_shape
@@ -353,7 +312,3 @@ def _checked_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
     if math.isnan(low) or math.isnan(high) or not low < high:
         raise ValueError(f"MAP: bounds take a smaller and a larger number, got {bounds}")
     return float(low), float(high)
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

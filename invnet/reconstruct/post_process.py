@@ -28,7 +28,7 @@ class PostProcess(Reconstructor):
         `invnet.nets.OnImages`, which fits others too; any other callable gets the image as it is.
     first : Reconstructor or "measurement", optional
         What the network takes; by default the direct inverse. "measurement" is the measurement itself, for networks
-        that enlarge it (`invnet.nets.SRResNet`).
+        that enlarge it (`invnet.nets.EDSR`, `invnet.nets.SRResNet`).
     sigma : float, optional
         The noise level that a noise-conditioned network is told, in units of the image.
 

@@ -5,26 +5,18 @@ from __future__ import annotations
 import abc
 import copy
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
-import numpy as np
 import torch
 
-from operators.checks import Shape, as_shape, check_finite, check_positive_int
 from operators.core import LinearOperator
-from operators.ct.project import backproject, project, rays, takes_16_bits
-from operators.ct.rays import courses
+from operators.ct.geometry import Number, as_real
 from operators.ct.source import check_source
 from operators.fourier import on_real_and_imaginary
 from operators.linear_pair import Fixed, LinearMap
 
-__all__ = ["Beam", "PlanarBeam", "Poses"]
-
-Number = float | torch.Tensor
-
-_MOST_DETECTORS = 1_000_000  # by default; a thousand times what images have: units are mixed up
+__all__ = ["Beam", "Poses"]
 
 
 class Poses(NamedTuple):
@@ -207,185 +199,3 @@ class Beam(LinearOperator):
         batch = x.shape[: x.ndim - dims]
         result = function(precise.reshape(math.prod(batch), *x.shape[x.ndim - dims :]))
         return result.reshape(*batch, *result.shape[1:]).to(x.dtype)
-
-
-class PlanarBeam(Beam):
-    """A two-dimensional geometry.
-
-    Parameters
-    ----------
-    in_shape : (height, width)
-    views, detectors : int
-    pixel_size : float or (float, float)
-        Height and width of a pixel.
-    """
-
-    places: torch.Tensor | None
-    angles: torch.Tensor
-    center: torch.Tensor
-    _maps = project, backproject
-    _shapes = {"center": (2,)}  # noqa: RUF012
-
-    def __init__(self, in_shape: Shape, views: int, detectors: int, pixel_size: float | Sequence[float]) -> None:
-        check_positive_int(detectors, self.name, "detectors")
-        if views < 1:
-            raise ValueError(f"{self.name}: takes at least one view, got none")
-        super().__init__(spatial_shape(in_shape, 2, self.name), (views, int(detectors)))
-        self.pixel_size = sizes(pixel_size, 2, self.name, "pixel_size")
-
-    def _compute_places(self) -> torch.Tensor:
-        """The places of the detectors (2, detectors) along the detector and in depth."""
-        index = self._detector_index()
-        return torch.stack([index, torch.zeros_like(index)])
-
-    def _detector_index(self) -> torch.Tensor:
-        """The detectors' numbers, counted from the detector's middle."""
-        count = self.out_shape[1]
-        return torch.arange(count, dtype=torch.float64, device=self.angles.device) - (count - 1) / 2
-
-    def _fix_views(self) -> None:
-        super()._fix_views()
-        self.register_buffer("places", None if self.views is None else self._compute_places(), persistent=False)
-
-    def _geometry_changed(self) -> None:
-        super()._geometry_changed()
-        if self.places is not None:
-            self.places = self._compute_places()
-
-    def _takes_16_bits(self, device: torch.device) -> bool:
-        return takes_16_bits(device)
-
-    def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
-        views = self._current_views().detach()[chosen]
-        along, depth = self._compute_places().detach()
-        return views[:, 3:5, None] + along * views[:, 5:7, None] + depth * views[:, 7:9, None]
-
-    def _rays(self) -> tuple[Fixed, torch.Tensor | None]:
-        """The geometry, and if it is learnable the courses of its rays."""
-        views = self._current_views()
-        places = self._compute_places() if self.places is None else self.places
-        learnable = courses(views, places, self.pixel_size) if self.views is None else None
-        return rays(views, places, self.pixel_size, self.in_shape), learnable
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The height and the width of the image in pixels."""
-        return self.in_shape[0], self.in_shape[1]
-
-    @property
-    def axis(self) -> torch.Tensor:
-        """The rotation axis (x, y) in pixels, from the centre of pixel (0, 0)."""
-        return self._to_pixels(self.center.detach().double()[None], True)[0]
-
-    def filtered_backprojection(self, y: torch.Tensor, window: str = "ram-lak") -> torch.Tensor:
-        """Reconstruct by filtered backprojection.
-
-        Parameters
-        ----------
-        y : torch.Tensor, shape ``(*batch, views, detectors)``
-        window : {"ram-lak", "shepp-logan", "cosine", "hamming", "hann"}
-            Of the ramp filter: from the sharpest to the smoothest.
-
-        Returns
-        -------
-        torch.Tensor, shape ``(*batch, height, width)``
-            In the image's own units.
-
-        Raises
-        ------
-        ValueError
-            If the shape of `y` is wrong or the window unknown.
-        """
-        self._check(y, self.out_shape, "a sinogram")
-        if y.is_meta:  # nor are the angles there, which decide on the weights
-            return y.new_empty((*y.shape[: -len(self.out_shape)], *self.in_shape))
-        return self._real(lambda sinograms: self._filtered_backprojection(sinograms, window), y, 2)
-
-    @abc.abstractmethod
-    def _filtered_backprojection(self, y: torch.Tensor, window: str) -> torch.Tensor:
-        """For a real batch (B, views, detectors)."""
-
-    def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self.filtered_backprojection(y)
-
-    def _inner_radius(self) -> float:
-        """Of the circle around the rotation axis that the image holds."""
-        height, width = self.in_shape[0] * self.pixel_size[0], self.in_shape[1] * self.pixel_size[1]
-        x, y = self.center.detach().abs().tolist()
-        return max(0.0, min(width / 2 - x, height / 2 - y))
-
-
-def spatial_shape(in_shape: Shape, dims: int, owner: str) -> tuple[int, ...]:
-    """Return `in_shape` as (height, width) or (depth, height, width)."""
-    shape = as_shape(in_shape, owner)
-    if len(shape) != dims:
-        takes = {2: "two dimensions (height, width)", 3: "three dimensions (depth, height, width)"}[dims]
-        raise ValueError(f"{owner}: takes an in_shape of {takes}, got {shape}")
-    return shape
-
-
-def sizes(value: Number | Sequence[float], dims: int, owner: str, name: str) -> tuple[float, ...]:
-    """Return one positive number for each of `dims` dimensions."""
-    entries = as_real(value, owner, name).detach().reshape(-1).tolist()
-    if len(entries) not in (1, dims) or min(entries) <= 0:
-        each = f", or one for each of {dims} dimensions" if dims > 1 else ""
-        raise ValueError(f"{owner}: {name} takes a positive number{each}, got {value}")
-    return tuple(entries * dims if len(entries) == 1 else entries)
-
-
-def covering(size: float, spacing: float, owner: str) -> int:
-    """Return how many detectors cover a size, if the geometry is meant to need so many."""
-    count = math.ceil(size / spacing)
-    if count > _MOST_DETECTORS:
-        raise ValueError(
-            f"{owner}: it would take {count:.3g} detectors to cover the image; are detector_spacing, detector_offset "
-            "and center in the unit of pixel_size? If so, detectors takes their number"
-        )
-    return count
-
-
-def as_angles(angles: Sequence[float] | torch.Tensor, owner: str, turns: float = 2) -> torch.Tensor:
-    """Return the angles as a one-dimensional tensor in double precision (a parameter as it is).
-
-    Parameters
-    ----------
-    angles : sequence of float or torch.Tensor
-    owner : str
-    turns : float
-        That angles in radians make at the most.
-
-    Warns
-    -----
-    UserWarning
-        If they look like degrees.
-    """
-    angles = as_real(angles, owner, "angles")
-    if angles.ndim != 1 or not len(angles):
-        raise ValueError(f"{owner}: takes a sequence of at least one angle, got shape {tuple(angles.shape)}")
-    largest = float(angles.detach().abs().max())
-    if largest > turns * 2 * math.pi:
-        warnings.warn(
-            f"{owner}: takes angles in radians; the largest of {largest:g} looks like degrees "
-            "(torch.deg2rad converts them)",
-            stacklevel=3,
-        )
-    return angles
-
-
-def as_real(value: Number | Sequence[float] | Sequence[Sequence[float]], owner: str, name: str) -> torch.Tensor:
-    """Return finite numbers as a tensor in double precision (a parameter as it is)."""
-    if value.is_complex() if isinstance(value, torch.Tensor) else np.iscomplexobj(value):
-        raise TypeError(f"{owner}: {name} takes real numbers, got complex ones")
-    if not isinstance(value, torch.nn.Parameter):
-        try:
-            value = torch.as_tensor(value, dtype=torch.float64)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"{owner}: {name} takes numbers, got {value!r}") from error
-    return check_finite(value, owner, name)
-
-
-def unit_vectors(angles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each angle the direction along the detector, (cos, sin), and that from source to detector, (-sin, cos)."""
-    angles = angles.double()
-    cos, sin = torch.cos(angles), torch.sin(angles)
-    return torch.stack([cos, sin], dim=1), torch.stack([-sin, cos], dim=1)

@@ -9,9 +9,10 @@ import torch
 
 from operators.checks import Shape
 from operators.core import LinearOperator
-from operators.ct.beam import Number, Poses, as_angles, as_real
+from operators.ct.beam import Poses
 from operators.ct.coverage import warn_if_low, warn_if_narrow
 from operators.ct.fdk import cone_backprojection
+from operators.ct.geometry import Number, as_angles, as_real
 from operators.ct.volume import VolumeBeam, signed_spacing
 
 __all__ = ["ConeBeam"]

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, check_choice, check_positive_int
-from operators.ct.beam import Number, PlanarBeam, Poses, as_angles, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Poses
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import fan_backprojection
+from operators.ct.geometry import Number, as_angles, sizes, spatial_shape, unit_vectors
+from operators.ct.planar import PlanarBeam
 
 __all__ = ["FanBeam"]
 

@@ -9,20 +9,12 @@ import torch
 
 from operators.checks import Shape, check_choice
 from operators.core import LinearOperator
-from operators.ct.beam import (
-    Number,
-    PlanarBeam,
-    Poses,
-    as_angles,
-    as_real,
-    covering,
-    sizes,
-    spatial_shape,
-    unit_vectors,
-)
+from operators.ct.beam import Poses
 from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import parallel_backprojection
 from operators.ct.fourier_slice import FourierSlices
+from operators.ct.geometry import Number, as_angles, as_real, covering, sizes, spatial_shape, unit_vectors
+from operators.ct.planar import PlanarBeam
 
 __all__ = ["ParallelBeam"]
 

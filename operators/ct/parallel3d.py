@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape
-from operators.ct.beam import Poses, as_angles, sizes, spatial_shape
+from operators.ct.beam import Poses
 from operators.ct.coverage import warn_if_low, warn_if_narrow
 from operators.ct.fdk import parallel_backprojection_3d
+from operators.ct.geometry import as_angles, sizes, spatial_shape
 from operators.ct.volume import VolumeBeam, default_detectors, signed_spacing
 
 __all__ = ["ParallelBeam3D"]

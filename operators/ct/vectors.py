@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, as_shape, check_choice, check_positive_int
-from operators.ct.beam import Beam, Poses, as_real, sizes
+from operators.ct.beam import Beam, Poses
+from operators.ct.geometry import as_real, sizes
 from operators.ct.project import backproject, project, rays, takes_16_bits
 from operators.ct.project3d import backproject_volume, project_volume, volume_rays
 from operators.ct.rays import courses

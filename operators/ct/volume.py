@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import Shape, as_shape
-from operators.ct.beam import Beam, Number, as_real, covering, sizes, spatial_shape, unit_vectors
+from operators.ct.beam import Beam
+from operators.ct.geometry import Number, as_real, covering, sizes, spatial_shape, unit_vectors
 from operators.ct.project3d import backproject_volume, project_volume, volume_rays
 from operators.linear_pair import Fixed
 

@@ -18,6 +18,18 @@ from numba.core.typeconv import Conversion
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import intrinsic, models, register_model
 
+from operators.kernels.instructions import (
+    INDEX,
+    RAYS,
+    call,
+    call_named,
+    data_of,
+    load_vector,
+    picked,
+    splat,
+    store_vector,
+)
+
 __all__ = [
     "RAYS",
     "SLACK",
@@ -27,6 +39,7 @@ __all__ = [
     "has_windows",
     "is_any",
     "load",
+    "load_interleaved",
     "load_pairs",
     "load_window",
     "lowest",
@@ -36,15 +49,14 @@ __all__ = [
     "rounded_down",
     "spread",
     "store",
+    "store_interleaved",
+    "store_transposed",
     "where",
     "whole",
 ]
 
-RAYS = 16  # entries of a vector: in 32 bits, a register of AVX-512
 WINDOW = 2 * RAYS - 3  # how far the places of rays may be apart for `load_window`
 SLACK = 2 * RAYS + 1  # entries beyond a row's end, and one before its begin, that `load_window` may read
-
-_INDEX = ir.IntType(32)
 
 
 class Lanes(types.Type):
@@ -67,7 +79,7 @@ class _Model(models.PrimitiveModel):
 
 @lower_cast(types.Number, Lanes)
 def _number_to_lanes(context: Any, builder: Any, given: types.Type, wanted: Lanes, value: Any) -> Any:
-    return _splat(builder, context.cast(builder, value, given, wanted.dtype))
+    return splat(builder, context.cast(builder, value, given, wanted.dtype))
 
 
 def _operation(function: Any, count: int, emit: Callable[..., Any], dtype: types.Type | None = None) -> None:
@@ -94,7 +106,7 @@ _operation(operator.gt, 2, lambda builder, a, b: builder.fcmp_ordered(">", a, b)
 _operation(operator.ge, 2, lambda builder, a, b: builder.fcmp_ordered(">=", a, b), types.boolean)
 _operation(operator.and_, 2, lambda builder, a, b: builder.and_(a, b))
 _operation(operator.or_, 2, lambda builder, a, b: builder.or_(a, b))
-_operation(abs, 1, lambda builder, a: _call(builder, "llvm.fabs", a))
+_operation(abs, 1, lambda builder, a: call(builder, "llvm.fabs", a))
 
 
 @intrinsic
@@ -102,7 +114,7 @@ def load(typingctx, array, start):  # type: ignore[no-untyped-def]
     """The entries of a contiguous array from `start` on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _load(builder, _pointer(context, builder, signature.args[0], *args), RAYS)
+        return load_vector(builder, _pointer(context, builder, signature.args[0], *args), RAYS)
 
     return Lanes(array.dtype)(array, start), codegen
 
@@ -115,11 +127,56 @@ def store(typingctx, array, start, vector):  # type: ignore[no-untyped-def]
         array, start, vector = args
         pointer = _pointer(context, builder, signature.args[0], array, start)
         vector = _converted(builder, vector, pointer.type.pointee)
-        target = builder.bitcast(pointer, ir.PointerType(vector.type))
-        builder.store(vector, target, align=_alignment(vector.type.element))
+        store_vector(builder, vector, pointer)
         return context.get_dummy_value()
 
     return types.void(array, start, vector), codegen
+
+
+@intrinsic
+def load_interleaved(typingctx, array, start):  # type: ignore[no-untyped-def]
+    """Every second entry of a contiguous array from `start` on, and those between them."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        both = load_vector(builder, _pointer(context, builder, signature.args[0], *args), 2 * RAYS)
+        return cgutils.pack_array(builder, [picked(builder, both, both, range(side, 2 * RAYS, 2)) for side in (0, 1)])
+
+    return types.UniTuple(Lanes(array.dtype), 2)(array, start), codegen
+
+
+@intrinsic
+def store_interleaved(typingctx, array, start, first, second):  # type: ignore[no-untyped-def]
+    """Write two vectors, an entry of each in turn."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array, start, first, second = args
+        both = picked(builder, first, second, [n // 2 + n % 2 * RAYS for n in range(2 * RAYS)])
+        store_vector(builder, both, _pointer(context, builder, signature.args[0], array, start))
+        return context.get_dummy_value()
+
+    return types.void(array, start, first, second), codegen
+
+
+@intrinsic
+def store_transposed(typingctx, target, begin, source, start, stride):  # type: ignore[no-untyped-def]
+    """Transpose `RAYS` vectors from `source` to `target`: in both there are `stride` entries from one to the next."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        target, begin, source, start, stride = args
+        steps = [builder.mul(stride, ir.Constant(stride.type, n)) for n in range(RAYS)]
+        base = _pointer(context, builder, signature.args[2], source, start)
+        rows = [load_vector(builder, builder.gep(base, [step]), RAYS) for step in steps]
+        half = RAYS // 2
+        # Shuffling a vector's halves into each other, as cards, as often as halves have halves, is a transposition.
+        merged = [[first + n // 2 + n % 2 * RAYS for n in range(RAYS)] for first in (0, half)]
+        for _ in range(RAYS.bit_length() - 1):
+            rows = [picked(builder, rows[n], rows[n + half], order) for n in range(half) for order in merged]
+        base = _pointer(context, builder, signature.args[0], target, begin)
+        for row, step in zip(rows, steps, strict=True):
+            store_vector(builder, row, builder.gep(base, [step]))
+        return context.get_dummy_value()
+
+    return types.void(target, begin, source, start, stride), codegen
 
 
 @intrinsic
@@ -138,7 +195,7 @@ def fused(typingctx, a, b, c):  # type: ignore[no-untyped-def]
     """``a * b + c``, rounded once where the processor can: everywhere alike, so that equal things stay equal."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call(builder, "llvm.fmuladd", *args)
+        return call(builder, "llvm.fmuladd", *args)
 
     kind = next(kind for kind in (a, b, c) if isinstance(kind, Lanes))
     return kind(kind, kind, kind), codegen
@@ -149,7 +206,7 @@ def rounded_down(typingctx, vector):  # type: ignore[no-untyped-def]
     """The largest integers that are not above the entries, as floating-point numbers."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call(builder, "llvm.floor", *args)
+        return call(builder, "llvm.floor", *args)
 
     return vector(vector), codegen
 
@@ -159,7 +216,7 @@ def root(typingctx, vector):  # type: ignore[no-untyped-def]
     """The square roots."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _call(builder, "llvm.sqrt", *args)
+        return call(builder, "llvm.sqrt", *args)
 
     return vector(vector), codegen
 
@@ -218,9 +275,9 @@ def spread(typingctx, vector):  # type: ignore[no-untyped-def]
             part, count = args[0], RAYS
             while count > 1:
                 count //= 2
-                halves = [builder.shuffle_vector(part, part, _mask(range(n, n + count))) for n in (0, count)]
+                halves = [picked(builder, part, part, range(n, n + count)) for n in (0, count)]
                 part = builder.select(builder.fcmp_ordered(sign, *halves), *halves)
-            ends.append(builder.extract_element(part, ir.Constant(_INDEX, 0)))
+            ends.append(builder.extract_element(part, ir.Constant(INDEX, 0)))
         return builder.fsub(*ends)
 
     return vector.dtype(vector), codegen
@@ -231,7 +288,7 @@ def whole(typingctx, vector):  # type: ignore[no-untyped-def]
     """The entries as integers of 32 bits, cut off."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fptosi(args[0], ir.VectorType(_INDEX, RAYS))
+        return builder.fptosi(args[0], ir.VectorType(INDEX, RAYS))
 
     return Lanes(types.int32)(vector), codegen
 
@@ -241,9 +298,9 @@ def lowest(typingctx, index):  # type: ignore[no-untyped-def]
     """One less than the smallest of integers that ascend or descend, to rounding: than the first and the last."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        first, last = (builder.extract_element(args[0], ir.Constant(_INDEX, n)) for n in (0, RAYS - 1))
+        first, last = (builder.extract_element(args[0], ir.Constant(INDEX, n)) for n in (0, RAYS - 1))
         least = builder.select(builder.icmp_signed("<", first, last), first, last)
-        return builder.sext(builder.sub(least, ir.Constant(_INDEX, 1)), ir.IntType(64))
+        return builder.sext(builder.sub(least, ir.Constant(INDEX, 1)), ir.IntType(64))
 
     return types.int64(index), codegen
 
@@ -253,15 +310,15 @@ def load_pairs(typingctx, row, index):  # type: ignore[no-untyped-def]
     """For each of the indices the entry of a row, and the one after it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = _data(context, builder, signature.args[0], args[0])
+        data = data_of(context, builder, signature.args[0], args[0])
         parts = []
         for n in range(RAYS):
-            place = builder.sext(builder.extract_element(args[1], ir.Constant(_INDEX, n)), ir.IntType(64))
-            parts.append(_load(builder, builder.gep(data, [place]), 2))
+            place = builder.sext(builder.extract_element(args[1], ir.Constant(INDEX, n)), ir.IntType(64))
+            parts.append(load_vector(builder, builder.gep(data, [place]), 2))
         while len(parts) > 1:
-            order = _mask(range(2 * parts[0].type.count))
-            parts = [builder.shuffle_vector(*two, order) for two in zip(parts[::2], parts[1::2], strict=True)]
-        sides = [builder.shuffle_vector(parts[0], parts[0], _mask(range(side, 2 * RAYS, 2))) for side in (0, 1)]
+            both = range(2 * parts[0].type.count)
+            parts = [picked(builder, a, b, both) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        sides = [picked(builder, parts[0], parts[0], range(side, 2 * RAYS, 2)) for side in (0, 1)]
         return cgutils.pack_array(builder, sides)
 
     return types.UniTuple(Lanes(row.dtype), 2)(row, index), codegen
@@ -277,16 +334,15 @@ def load_window(typingctx, row, first, index):  # type: ignore[no-untyped-def]
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         row, first, index = args
         kind = signature.args[0]
-        data = builder.gep(_data(context, builder, kind, row), [first])
+        data = builder.gep(data_of(context, builder, kind, row), [first])
         if not _permutes(context, kind):
             return context.get_constant_null(signature.return_type)
-        lanes = builder.sub(index, _splat(builder, builder.trunc(first, _INDEX)))
+        lanes = builder.sub(index, splat(builder, builder.trunc(first, INDEX)))
         sides = []
         for side in (0, 1):
-            low, high = (
-                _load(builder, builder.gep(data, [ir.Constant(ir.IntType(64), side + n)]), RAYS) for n in (0, RAYS)
-            )
-            sides.append(_named(builder, "llvm.x86.avx512.vpermi2var.ps.512", low.type, low, lanes, high))
+            starts = (ir.Constant(ir.IntType(64), side + n) for n in (0, RAYS))
+            low, high = (load_vector(builder, builder.gep(data, [start]), RAYS) for start in starts)
+            sides.append(call_named(builder, "llvm.x86.avx512.vpermi2var.ps.512", low.type, low, lanes, high))
         return cgutils.pack_array(builder, sides)
 
     return types.UniTuple(Lanes(row.dtype), 2)(row, first, index), codegen
@@ -307,22 +363,8 @@ def _permutes(context: Any, row: types.Array) -> bool:
     return row.dtype == types.float32 and "+avx512f" in features.split(",")
 
 
-def _data(context: Any, builder: Any, kind: types.Array, array: Any) -> Any:
-    return context.make_array(kind)(context, builder, array).data
-
-
 def _pointer(context: Any, builder: Any, kind: types.Array, array: Any, start: Any) -> Any:
-    return builder.gep(_data(context, builder, kind, array), [start])
-
-
-def _alignment(entry: Any) -> int:
-    return {ir.DoubleType(): 8}.get(entry, 4)  # a vector may begin at any entry
-
-
-def _load(builder: Any, pointer: Any, count: int) -> Any:
-    entry = pointer.type.pointee
-    source = builder.bitcast(pointer, ir.PointerType(ir.VectorType(entry, count)))
-    return builder.load(source, align=_alignment(entry))
+    return builder.gep(data_of(context, builder, kind, array), [start])
 
 
 def _converted(builder: Any, vector: Any, entry: Any) -> Any:
@@ -330,23 +372,3 @@ def _converted(builder: Any, vector: Any, entry: Any) -> Any:
     if vector.type == kind:
         return vector
     return builder.fptrunc(vector, kind) if isinstance(entry, ir.FloatType) else builder.fpext(vector, kind)
-
-
-def _splat(builder: Any, entry: Any) -> Any:
-    kind = ir.VectorType(entry.type, RAYS)
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), entry, ir.Constant(_INDEX, 0))
-    return builder.shuffle_vector(one, one, _mask([0] * RAYS))
-
-
-def _mask(order: Any) -> Any:
-    return ir.Constant(ir.VectorType(_INDEX, len(order)), list(order))
-
-
-def _call(builder: Any, name: str, *args: Any) -> Any:
-    entry = {ir.FloatType(): "f32", ir.DoubleType(): "f64"}[args[0].type.element]
-    return _named(builder, f"{name}.v{RAYS}{entry}", args[0].type, *args)
-
-
-def _named(builder: Any, name: str, result: Any, *args: Any) -> Any:
-    kind = ir.FunctionType(result, [arg.type for arg in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)

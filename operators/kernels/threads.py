@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import itertools
 import os
@@ -19,8 +20,9 @@ def run_in_ranges(kernel: Callable[[int, int], object], count: int) -> None:
     """Call ``kernel(start, stop)`` for ranges that make up ``range(count)``.
 
     The threads are ours rather than numba's: its pools are either unsafe when several Python threads call, or broken by
-    a fork. The kernel must release the interpreter's lock, and ranges must not write to the same memory. Where torch
-    has one thread, as in the workers of a data loader, the call runs where it is made.
+    a fork. The calling thread works with them, so that little is lost where they come late; where torch has one thread,
+    as in the workers of a data loader, it is the only one. The kernel must release the interpreter's lock, and ranges
+    must not write to the same memory.
 
     Parameters
     ----------
@@ -34,11 +36,25 @@ def run_in_ranges(kernel: Callable[[int, int], object], count: int) -> None:
         kernel(0, count)
         return
     parts = min(count, threads * _RANGES_PER_THREAD)
-    edges = [count * part // parts for part in range(parts + 1)]
-    pool = _pool(os.getpid(), threads)
-    futures = [pool.submit(kernel, start, stop) for start, stop in itertools.pairwise(edges)]
-    for future in futures:
-        future.result()
+    ranges = collections.deque(itertools.pairwise(count * part // parts for part in range(parts + 1)))
+    pool = _pool(os.getpid(), threads - 1)
+    others = [pool.submit(_work_off, kernel, ranges) for _ in range(threads - 1)]
+    try:
+        _work_off(kernel, ranges)
+    finally:
+        ranges.clear()  # after an error
+        for other in others:
+            if not other.cancel():  # what has not begun by now would find nothing left to do
+                other.result()
+
+
+def _work_off(kernel: Callable[[int, int], object], ranges: collections.deque[tuple[int, int]]) -> None:
+    while True:
+        try:
+            start, stop = ranges.popleft()
+        except IndexError:
+            return
+        kernel(start, stop)
 
 
 @functools.lru_cache

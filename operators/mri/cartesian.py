@@ -10,9 +10,10 @@ import torch
 
 from operators import solve
 from operators.algebra import compose
-from operators.basic import Diagonal, Identity
+from operators.basic import Identity
 from operators.checks import Shape, as_shape, check_finite
 from operators.core import LinearOperator
+from operators.diagonal import Diagonal
 from operators.fourier import fft, inverse_fft, scaled_in_place
 from operators.fourier_multiplier import FourierMultiplier
 from operators.kernel_cache import KernelCache

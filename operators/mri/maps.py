@@ -6,10 +6,10 @@ import functools
 
 import torch
 
-from operators.basic import Diagonal
 from operators.batched import Batched
 from operators.checks import check_finite
 from operators.core import LinearOperator
+from operators.diagonal import Diagonal
 from operators.fourier import scaled_in_place, squared_magnitude
 from operators.kernel_cache import KernelCache
 from operators.scalars import reciprocal

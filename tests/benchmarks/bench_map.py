@@ -23,16 +23,16 @@ GOAL = 1e-4  # of the objective above its minimum, relative to that
 def seconds_to_goal(solve, objective, minimum, efforts):
     """The processor time of the first effort that reaches the goal, the least of three runs, and what it reached."""
     for effort in efforts:
-        solve(effort)
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            image = solve(effort)
-            times.append(time.process_time() - start)
-        excess = objective(image) / minimum - 1
+        excess = objective(solve(effort)) / minimum - 1
         if excess <= GOAL:
-            return min(times), excess, effort
+            return min(processor_time(solve, effort) for _ in range(3)), excess, effort
     return None, excess, effort
+
+
+def processor_time(solve, effort):
+    start = time.process_time()
+    solve(effort)
+    return time.process_time() - start
 
 
 def table(title, candidates, objective, minimum):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import invnet_cli
 from invnet_cli.app import main
-from invnet_cli.names import METHODS, OPTIONS, PHYSICS
+from invnet_cli.names import METHODS, OPTIONS, PHYSICS, TRAINED
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(invnet_cli.__file__).parents[1])}
 
@@ -54,6 +54,8 @@ def test_every_name_is_explained():
     names = {parameter.name for parameter in main.commands["reconstruct"].params}
     assert set(OPTIONS) <= names
     assert {user for users in OPTIONS.values() for user in users} <= {*PHYSICS, *METHODS}
+    assert set(TRAINED) <= set(METHODS)
+    assert set(TRAINED.values()) <= set(PHYSICS)
 
 
 def test_version_and_info():
@@ -88,6 +90,7 @@ DENOISE = ["reconstruct", "a.npy", "--physics", "denoise", "--out", "b.npy"]
         ([*DENOISE, "--factor", "2"], "--factor belongs to downsample"),
         ([*DENOISE, "--filter", "hann"], "--filter belongs to fbp"),
         ([*DENOISE, "--method", "fbp"], "fbp is for parallel-beam; for denoise take direct"),
+        ([*DENOISE, "--method", "ct-unet"], "ct-unet is for parallel-beam"),
         ([*DENOISE, "--sigma", "-1"], "--sigma"),
         (["check", "nothing"], "takes MODULE:OPERATOR"),
     ],

@@ -17,6 +17,7 @@ from invnet.data import gaussian_kernel, read, sample_image, write_cfl, write_ni
 from invnet.metrics import psnr
 from invnet_cli import mri, pictures, tomography
 from invnet_cli.app import main
+from invnet_cli.names import TRAINED
 from operators.mri import poisson_disc_mask, radial_trajectory
 from operators.testing import check_operator
 from tests.invnet.formats.test_scans import header, line, save
@@ -50,7 +51,7 @@ def photo():
     return sample_image("camera", size=96)
 
 
-@pytest.mark.parametrize("method", ["map-tv", "map-wavelet"])
+@pytest.mark.parametrize("method", ["map-tv", "map-wavelet", "plug-and-play"])
 def test_denoise(run, photo, method):
     write_tiff("noisy.tif", noisy(photo, 0.1))
     image = run("noisy.tif", "--physics", "denoise", "--method", method)
@@ -182,6 +183,15 @@ def test_line_integrals_and_angles(run, scan):
     assert psnr(wrong, image, 0.02) < 20
 
 
+@pytest.mark.parametrize("method", list(TRAINED))
+def test_trained_networks_of_tomography(run, scan, method):
+    image, sinogram, _ = scan
+    np.save("few.npy", sinogram[::3].numpy())
+    common = ("few.npy", "--physics", "parallel-beam", "--size", 80, "--axis", 52, "--angles", "0:180", "--method")
+    fbp, result = (run(*common, name, out=f"{name}.npy") for name in ("fbp", method))
+    assert psnr(result, image, 0.02) > psnr(fbp, image, 0.02) + 1.5
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -227,11 +237,11 @@ def test_array_of_kspace(run, coils):
     np.save("kspace.npy", kspace.numpy())
     common = ("kspace.npy", "--physics", "cartesian-mri", "--method")
     errors = {}
-    for method in ("direct", "least-squares", "map-tv", "map-wavelet"):
+    for method in ("direct", "least-squares", "map-tv", "map-wavelet", "plug-and-play"):
         volume = run(*common, method, out=f"{method}.nii.gz")
         assert volume.data.shape == (64, 48)
         errors[method] = error(volume.data, image)
-    assert max(errors["map-tv"], errors["map-wavelet"]) < min(0.06, 0.6 * errors["direct"])
+    assert max(errors["map-tv"], errors["map-wavelet"], errors["plug-and-play"]) < min(0.06, 0.6 * errors["direct"])
     assert errors["least-squares"] < errors["direct"]
     complex_image = run(*common, "map-tv", "--complex", out="complex.npy")
     assert complex_image.is_complex()

@@ -89,6 +89,8 @@ def test_a_network_of_other_channels(name):
 def test_networks_of_other_channels_elsewhere():
     with pytest.raises(ValueError, match="Hourglass must give"):
         DeepImagePrior(lambda c: Hourglass(4, 3, width=4, depth=1), max_iter=2)(Y, PHYSICS)
+    with pytest.raises(ValueError, match="LatentMAP: the network has 3 channels and 2 spatial dimensions"):
+        LatentMAP(VAE(channels=3, width=4, depth=1), max_iter=2)(Y, PHYSICS)
     with pytest.raises(TypeError, match="LearnedPrimalDual: was made for complex data, got real ones"):
         LearnedPrimalDual(iterations=2, width=4, complex_data=True)(Y, PHYSICS)
 
@@ -149,6 +151,8 @@ def test_an_operator_in_place_of_a_physics(name):
         lambda: Unrolled(net(), norm=-1.0),
         lambda: LearnedPrimalDual(norm=-1.0),
         lambda: DeepImagePrior(jitter=-0.1),
+        lambda: LatentMAP(VAE(), strength=-0.1),
+        lambda: LatentMAP(VAE(), deviation=-0.1),
     ],
 )
 def test_a_negative_level(make):
@@ -160,6 +164,14 @@ def test_a_negative_level(make):
 def test_a_denoiser_that_gives_nan(name):
     with pytest.raises(FloatingPointError, match="NaN"):
         AROUND[name](As(lambda x: x * torch.nan))(Y, PHYSICS)
+
+
+@pytest.mark.parametrize("part", ["encoder.0.bias", "decoder.0.bias", "log_sigma"])
+def test_an_autoencoder_that_gives_nan(part):
+    net = VAE(width=4, depth=1)
+    torch.nn.init.constant_(net.get_parameter(part), torch.nan)
+    with pytest.raises(FloatingPointError, match=r"LatentMAP: the network's \w+ gave \d+ NaN"):
+        LatentMAP(net, max_iter=2)(Y, PHYSICS)
 
 
 @pytest.mark.parametrize("name", AROUND)

@@ -8,11 +8,11 @@ import torch
 import invnet
 from invnet import DirectInverse, LearnedPrimalDual, PlugAndPlay, PostProcess, Reconstructor, Unrolled
 from invnet.nets import DnCNN, DRUNet, UNet
-from tests.invnet.matrix import DOCS, OPERATORS, RECIPES, error, judged_in_gray, measured, page, scene
+from tests.invnet.matrix.__main__ import DOCS, page
+from tests.invnet.matrix.recipes import RECIPES, judged_in_gray, measured
+from tests.invnet.matrix.scenes import OPERATORS, error, scene
 
 N = 32
-# Begins with zeros and needs thousands of steps; draws only what a small decoder can. For both: `test_it_learns`.
-SLOW_TO_LEARN = ("LearnedPrimalDual", "LatentMAP")
 
 
 def exported():
@@ -28,7 +28,7 @@ def test_no_reconstructor_is_forgotten():
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in ("DirectInverse", *SLOW_TO_LEARN)])
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "DirectInverse"])
 def test_it_improves_on_the_direct_inverse(recipe, name):
     s = scene(name, N)
     image, _, _ = measured(recipe, s)
@@ -36,14 +36,6 @@ def test_it_improves_on_the_direct_inverse(recipe, name):
     assert image.shape == s.truth.shape
     gray = judged_in_gray(recipe, s)
     assert error(image, s, gray) < error(DirectInverse()(s.y, s.physics), s, gray)
-
-
-@pytest.mark.parametrize("name", OPERATORS)
-@pytest.mark.parametrize("recipe", SLOW_TO_LEARN)
-def test_it_learns(recipe, name):
-    s = scene(name, N)
-    image, _, _ = measured(recipe, s)
-    assert error(image, s) < 0.5 * error(torch.zeros_like(image), s)
 
 
 def test_the_page_is_that_of_the_measured_numbers():

@@ -7,7 +7,7 @@ import torch
 from torch.export import Dim, export
 
 import invnet
-from invnet.nets import SRCNN, VAE, VDSR, DnCNN, DRUNet, Hourglass, SRGANDiscriminator, SRResNet, UNet
+from invnet.nets import EDSR, SRCNN, VAE, VDSR, DnCNN, DRUNet, Hourglass, SRGANDiscriminator, SRResNet, UNet
 
 NETS = {
     "DnCNN": lambda: DnCNN(depth=3, width=4),
@@ -18,6 +18,7 @@ NETS = {
     "SRCNN": lambda: SRCNN(sizes=(5, 1, 3), widths=(8, 4)),
     "VAE": lambda: VAE(latent=2, width=4, depth=1),
     "VDSR": lambda: VDSR(depth=3, width=4),
+    "EDSR": lambda: EDSR(1, scale=2, blocks=1, width=4),
     "SRResNet": lambda: SRResNet(1, scale=2, blocks=1, width=4),
     "SRGANDiscriminator": lambda: SRGANDiscriminator(1, width=2, dense=4),
     "Hourglass": lambda: Hourglass(2, 1, width=4, depth=1),

@@ -8,7 +8,8 @@ import torch
 
 from invnet import LatentMAP, Physics
 from invnet.nets import VAE, DnCNN
-from invnet.noise import Gaussian, Poisson
+from invnet.noise import Gaussian, Poisson, Uniform
+from invnet.sensor import Saturation
 from operators import AveragePool, FourierTransform, Identity, Mask
 from operators.solve import ConvergenceWarning
 
@@ -96,6 +97,54 @@ def test_it_restores_new_images_of_the_kind(trained):
     assert all(b <= a * (1 + 1e-5) for a, b in zip(info.objective, info.objective[1:], strict=False))
 
 
+def linear(s):
+    """A decoder that passes the latent field on, with images at a deviation s from it: all is normal."""
+    net = VAE(latent=1, width=2, depth=1)
+    net.encode = lambda x: (torch.zeros_like(x), torch.zeros_like(x))
+    net.decode = lambda z: z
+    net.latent_shape = lambda shape: (1, *shape)
+    net.log_sigma.data.fill_(math.log(s))
+    return net.double()
+
+
+@pytest.mark.parametrize("deviation", [None, 0.0, 0.5])
+def test_it_is_the_most_probable_image_of_a_linear_model(deviation):
+    # z ~ N(0, 1 / w), x ~ N(z, s^2), y ~ N(x, n^2): x is normal of variance 1 / w + s^2, and the most probable one is
+    # Wiener's; where nothing was measured it is zero.
+    s, n, w = 0.3 if deviation is None else deviation, 0.7, 2.0
+    mask = torch.rand(8, 8, generator=generator()) > 0.3
+    physics = Physics(Mask(mask), Gaussian(n))
+    y = torch.randn(3, 8, 8, dtype=torch.float64, generator=generator(1)) * mask
+    x, info = LatentMAP(linear(0.3), w, deviation, tol=1e-9)(y, physics, return_info=True)
+    variance = 1 / w + s**2
+    torch.testing.assert_close(x, y * variance / (variance + n**2), atol=1e-6, rtol=0)
+    # At the optimum the joint objective is that of the marginal, y ~ N(0, variance + n^2).
+    expected = 0.5 * y.square().sum().item() / (variance + n**2)
+    assert info.objective[-1] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("noise", [Poisson(20.0), Uniform(0.6)])
+def test_other_noise_needs_only_a_data_step(noise):
+    physics = Physics(Identity((8, 8)), noise)
+    y = physics(torch.ones(2, 8, 8, dtype=torch.float64), generator=generator())
+    method = LatentMAP(linear(0.4), tol=1e-9)
+    x, _ = method(y, physics, return_info=True)
+    # Stationary in z and in x: z = (x - z) / s^2, and x is the proximal map at z.
+    z = x / (1 + 0.4**2)
+    torch.testing.assert_close(noise.prox(z, y, torch.tensor(0.4**2)), x, atol=1e-5, rtol=0)
+
+
+def test_it_shows_what_the_decoder_can_not_draw(trained):
+    """A line across a disc: discs alone are in the decoder's range."""
+    truth = discs(1, seed=9)[0, 0]
+    truth[8] = 1.0
+    physics = Physics(Mask(torch.rand(16, 16, generator=generator()) > 0.2), Gaussian(0.05))
+    y = physics(truth, generator=generator(1))
+    within, near = (LatentMAP(trained, deviation=s)(y, physics, return_info=True)[0] for s in (0.0, None))
+    assert (near - truth).norm() < 0.7 * (within - truth).norm()
+    assert (near - truth).norm() < (physics.direct_inverse(y) - truth).norm()
+
+
 def test_restarts_keep_the_best_of_each_sample(trained):
     truth = discs(3, seed=9)[:, 0]
     physics = Physics(AveragePool((16, 16), 8), Gaussian(0.02))
@@ -149,9 +198,15 @@ def test_colours_are_channels():
             r"multiples of 8, got \(12, 12\)",
         ),
         (
-            lambda: LatentMAP(VAE())(torch.ones(8, 8), Physics(Identity((8, 8)), Poisson())),
+            lambda: LatentMAP(VAE(), deviation=0.0)(torch.ones(8, 8), Physics(Identity((8, 8)), Poisson())),
             ValueError,
-            "Poisson noise is of no use",
+            "Poisson noise is of no use; a deviation above 0 needs none",
+        ),
+        (lambda: LatentMAP(VAE(), deviation=-0.1), ValueError, "deviation must be at least 0, got -0.1"),
+        (
+            lambda: LatentMAP(VAE())(torch.ones(8, 8), Physics(Identity((8, 8)), Poisson(), Saturation(0.0, 1.0))),
+            ValueError,
+            "behind a sensor such as Saturation",
         ),
         (lambda: VAE(dims=4), ValueError, "dims takes 1, 2 or 3, got 4"),
         (lambda: VAE(latent=0), ValueError, "latent must be at least 1"),

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from invnet.nets import SRCNN, VDSR, DnCNN, DRUNet, Hourglass, OnImages, SRGANDiscriminator, SRResNet, UNet
+from invnet.nets import EDSR, SRCNN, VDSR, DnCNN, DRUNet, Hourglass, OnImages, SRGANDiscriminator, SRResNet, UNet
+from operators import Downsample
 from tests.peers import deepinv
 
 
@@ -61,6 +62,7 @@ def copy_convolutions(source, target):
         (lambda: SRCNN(sizes=(9, 5, 5)), 57_184 + 97),
         (lambda: VDSR(), 664_704 + 19 * 64 + 1),
         (lambda: SRResNet(), 1_549_462),
+        (lambda: EDSR(1), (9 + 1) * 48 + 17 * (48 * 9 + 1) * 48 + (48 * 9 + 1) * 4),
         (lambda: SRGANDiscriminator(), 23_565_505),
         (lambda: DRUNet(), 32_638_656),
         (lambda: DRUNet(3), 32_640_960),
@@ -185,7 +187,8 @@ def test_drunet_scales_with_image_and_noise_level():
 def test_a_residual_network_whose_last_layer_is_zero_is_the_identity():
     x = random(1, 1, 17, 23)
     nets = [DnCNN(depth=3, width=4), UNet(width=4, depth=2, residual=True), VDSR(depth=3, width=4)]
-    lasts = [nets[0].layers[-1], nets[1].last, nets[2].layers[-1]]
+    nets += [DRUNet(widths=(4, 8), noise_conditioned=False, reduction=step, residual=True) for step in (1, 2)]
+    lasts = [nets[0].layers[-1], nets[1].last, nets[2].layers[-1], nets[3].last, nets[4].last]
     for net, last in zip(nets, lasts, strict=True):
         for parameter in last.parameters():
             nn.init.zeros_(parameter)
@@ -292,6 +295,16 @@ def test_super_resolution_by_pixel_shuffling():
         assert SRResNet(scale=scale, blocks=1, width=4)(x).shape == (2, 3, 5 * scale, 6 * scale)
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_edsr_begins_as_bicubic_interpolation(scale):
+    x = random(2, 3, 12, 9)
+    bicubic = Downsample((12 * scale, 9 * scale), scale).direct_inverse(x)
+    net = EDSR(scale=scale, blocks=1, width=4)
+    inner = (..., slice(2 * scale, -2 * scale), slice(2 * scale, -2 * scale))  # borders are continued otherwise
+    torch.testing.assert_close(net(x)[inner], bicubic[inner], atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(shuffled(net)(x)[inner], bicubic[inner], atol=1e-2)
+
+
 def test_the_discriminator_takes_any_size():
     net = SRGANDiscriminator(1, width=2, dense=4)
     for size in [(96, 96), (50, 70)]:
@@ -313,6 +326,8 @@ def test_the_discriminator_takes_any_size():
         (lambda: UNet(width=0), ValueError, "UNet: width must be at least 1"),
         (lambda: SRCNN(sizes=(9, 2, 5)), ValueError, "SRCNN: sizes takes odd numbers"),
         (lambda: SRResNet(scale=3), ValueError, "SRResNet: scale takes a power of two, got 3"),
+        (lambda: EDSR(scale=0), ValueError, "EDSR: scale must be at least 1, got 0"),
+        (lambda: EDSR(blocks=0), ValueError, "EDSR: blocks must be at least 1, got 0"),
         (lambda: DRUNet(widths=()), ValueError, "DRUNet: widths takes at least one entry"),
         (lambda: VDSR(depth=1), ValueError, "VDSR: depth must be at least 2"),
         (

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import invnet
+import operators
 from invnet.pretrained import card, load, names
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor
@@ -50,6 +51,23 @@ def test_denoisers_denoise_images_of_any_batch_and_size(name, sigma):
     assert (gain > 5).all()
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if "-x" in name])
+def test_super_resolution_is_better_than_interpolation_for_any_batch_and_size(name):
+    factor, model = int(name[-1]), invnet.pretrained(name)
+    x = invnet.data.sample_image("astronaut", size=160)[:156, :148]
+    x = torch.stack([x, x.flip(-1)])
+    physics = invnet.Physics(operators.Downsample(tuple(x.shape[-2:]), factor))
+    y = physics(x)
+    bicubic = invnet.metrics.psnr(physics.direct_inverse(y), x)
+    assert (invnet.metrics.psnr(model(y, physics), x) > bicubic + 0.7).all()
+
+
+def test_super_resolution_refuses_another_factor():
+    physics = invnet.Physics(operators.Downsample((24, 24), 4))
+    with pytest.raises(ValueError, match=r"must give an image of shape \(24, 24\), but gave \(12, 12\)"):
+        invnet.pretrained("edsr-x2")(torch.zeros(6, 6), physics)
+
+
 def test_loading_leaves_the_random_state_alone():
     state = torch.random.get_rng_state()
     invnet.pretrained("denoiser-gray")
@@ -59,7 +77,7 @@ def test_loading_leaves_the_random_state_alone():
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(ValueError, match=r"no model 'denoiser-grey'; did you mean 'denoiser-gray'\? There are"):
         invnet.pretrained("denoiser-grey")
-    with pytest.raises(ValueError, match=r"no model 'x'\. There are denoiser-gray"):
+    with pytest.raises(ValueError, match=r"no model 'x'\. There are .*denoiser-gray"):
         invnet.pretrained("x")
 
 

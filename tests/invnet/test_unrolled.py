@@ -12,7 +12,7 @@ from operators import AveragePool, Convolution, FourierTransform, Identity, Mask
 from tests.peers import deepinv
 
 F64 = torch.float64
-METHODS = ["proximal-gradient", "variational", "modl"]
+METHODS = ["proximal-gradient", "variational", "modl", "itnet"]
 
 
 def generator(seed=0):
@@ -49,6 +49,8 @@ def by_hand(method, matrices, scalars):
             x = M @ (x - t * gradient)
         elif method == "variational":
             x = x - t * gradient - M @ x
+        elif method == "itnet":
+            x = M @ (x - t * PHYSICS.direct_inverse((A @ x)[..., 0] - Y)[..., None])
         else:
             d = t * (size / 1.001) ** 2
             x = torch.linalg.solve(A.T @ A + d * torch.eye(N, dtype=F64), A.T @ Y[..., None] + d * (M @ x))
@@ -192,6 +194,18 @@ def test_learned_primal_dual_by_hand():
         torch.testing.assert_close(net(y, physics), y / 2)
 
 
+def test_learned_primal_dual_begins_with_the_direct_inverse():
+    """As updates of zeros show; and its weights are of the size that Xavier's rule gives."""
+    physics, y = Physics(AveragePool((8, 8), 2)), random(2, 4, 4)
+    net = LearnedPrimalDual(iterations=2, width=64, start="direct inverse").double()
+    weights = net.primal[0].net.layers[2].weight
+    assert weights.std().item() == pytest.approx((2 / (9 * 64 + 9 * 64)) ** 0.5, rel=0.05)
+    with torch.no_grad():
+        for value in net.parameters():
+            value.zero_()
+        torch.testing.assert_close(net(y, physics), physics.direct_inverse(y))
+
+
 def test_real_images_from_complex_data():
     F = Mask(torch.rand(8, 8, generator=generator()) > 0.5) @ FourierTransform((8, 8)) @ RealToComplex((8, 8))
     y = random(2, 8, 8, dtype=torch.complex64)
@@ -242,6 +256,7 @@ def test_state_is_loaded():
         (lambda: Unrolled(nn.Flatten())(torch.ones(2, 4, 4), Physics(Identity((4, 4)))), ValueError, "network 0 took"),
         (lambda: Unrolled(DnCNN(3))(torch.ones(4, 4), Physics(Identity((4, 4)))), ValueError, "DnCNN of 3 channels"),
         (lambda: LearnedPrimalDual(memory=1), ValueError, "memory must be at least 2, got 1"),
+        (lambda: LearnedPrimalDual(start="ones"), ValueError, "start"),
         (lambda: LearnedPrimalDual(dims=4), ValueError, "dims takes 1, 2 or 3"),
         (
             lambda: LearnedPrimalDual()(torch.ones(4), Physics(Matrix(torch.ones(4, 16), in_shape=(4, 4)))),

@@ -131,6 +131,8 @@ CASES = {
     "Toeplitz": [
         lambda: operators.Toeplitz(real(9)),
         lambda: operators.Toeplitz(complex_(5, 7)),
+        lambda: operators.Toeplitz(real(15, 19)),  # of these sizes on, by compiled code
+        lambda: operators.Toeplitz(complex_(19, 15), hermitian=True),
         lambda: operators.Toeplitz(learnable(complex_(5, 3))),
         lambda: operators.Toeplitz(learnable(real(3, 3, 5)), hermitian=True),
         lambda: operators.NUFFT(points((6, 5), 40), (6, 5)).gram,

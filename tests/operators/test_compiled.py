@@ -21,9 +21,9 @@ import torch
 from operators import Convolution
 A, x = Convolution(torch.tensor([1.0, 2.0, 4.0]), 4, padding="same"), torch.tensor([0.0, 1.0, 0.0, 0.0])
 assert A(x).tolist() == [1, 2, 4, 0], A(x)
-from operators.kernels import interpolate, interpolate3d, joseph, joseph3d, stencil
+from operators.kernels import interpolate, interpolate3d, joseph, joseph3d, stencil, toeplitz
 kernels = interpolate.gather_views, interpolate3d.gather_views, joseph.project_one, joseph3d.project_volume
-print(*{type(kernel._cache).__name__ for kernel in (*kernels, stencil.correlate)})
+print(*{type(kernel._cache).__name__ for kernel in (*kernels, stencil.correlate, toeplitz.filter_images)})
 """
 
 

@@ -15,7 +15,8 @@ from safetensors.torch import save
 import invnet
 from invnet.recipes import RECIPES
 from invnet.train.checkpoint import load_checkpoint
-from tests.quality import denoising
+from invnet.train.networks import networks
+from tests.quality.models import QUALITY, add_folders, given_folders
 
 FOLDER = Path(invnet.__file__).parent / "pretrained"
 
@@ -25,30 +26,38 @@ def half(tensor):
     return (tensor.to(torch.float16) if tensor.is_floating_point() else tensor).contiguous()
 
 
+def architecture(model):
+    """The model's class, with the classes of the networks within it."""
+    within = dict.fromkeys(type(net).__name__ for net in networks(model) if net is not model)
+    return f"{type(model).__name__} with {', '.join(within)}" if within else type(model).__name__
+
+
 def main():
     """Write the weights, measure them, and write the card."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("name", choices=sorted(QUALITY))
     parser.add_argument("checkpoint")
     parser.add_argument("--data", required=True, help="what it was trained with")
     parser.add_argument("--duration", required=True)
     parser.add_argument("--machine", required=True)
-    parser.add_argument("--set12", help="the folder of Set12's images, for a denoiser of grey images")
+    add_folders(parser)
     arguments = parser.parse_args()
 
     recipe = RECIPES[arguments.name]
     model = recipe.model()
     invnet.load_trained(model, arguments.checkpoint)
+    state = load_checkpoint(Path(arguments.checkpoint))
+    validation = "" if state["best"] is None else "--validation DIR "
     content = save({key: half(tensor) for key, tensor in model.state_dict().items()})
     (FOLDER / f"{arguments.name}.safetensors").write_bytes(content)
     card = {
         "title": recipe.title,
         "recipe": arguments.name,
-        "architecture": model.name,
+        "architecture": architecture(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
-        "command": f"invnet train {arguments.name} --images DIR --validation DIR --out {arguments.name}.safetensors",
-        "steps": f"{load_checkpoint(Path(arguments.checkpoint))['steps']} of {recipe.options.steps}",
+        "command": f"invnet train {arguments.name} --images DIR {validation}--out {arguments.name}.safetensors",
+        "steps": f"{state['steps']} of {recipe.options.steps}",
         "seed": recipe.options.seed,
         "duration": arguments.duration,
         "machine": arguments.machine,
@@ -58,10 +67,9 @@ def main():
     }
     path = FOLDER / f"{arguments.name}.json"
     path.write_text(json.dumps(card, indent=2) + "\n")
-    if arguments.set12:
-        levels = denoising.measure(arguments.name, arguments.set12)
-        card["quality"] = {f"Set12, sigma {level}": round(value, 2) for level, value in levels.items()}
-        path.write_text(json.dumps(card, indent=2) + "\n")
+    measured = QUALITY[arguments.name].measure(arguments.name, given_folders(arguments))
+    card["quality"] = {test: round(value, 2) for test, value in measured.items()}
+    path.write_text(json.dumps(card, indent=2) + "\n")
     print(path.read_text())
 
 

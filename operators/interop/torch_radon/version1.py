@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from operators.basic import Mask
 from operators.checks import check_positive_int
 from operators.core import LinearOperator
 from operators.ct.fan import FanBeam
 from operators.ct.parallel import ParallelBeam
+from operators.diagonal import Mask
 from operators.interop.torch_radon.filtering import filtered
 
 __all__ = ["Radon", "RadonFanbeam"]

@@ -16,11 +16,12 @@ from invnet.losses import (
     Batch,
     DataSplitting,
     Equivariance,
+    EvidenceBound,
     MeasurementConsistency,
     Noise2Noise,
     Supervised,
 )
-from invnet.nets import DnCNN, OnImages
+from invnet.nets import VAE, DnCNN, OnImages
 from invnet.noise import Gaussian, Poisson, PoissonGaussian, Uniform
 from operators import AveragePool, Identity, Mask
 from operators.mri import CartesianMRI
@@ -426,3 +427,39 @@ def on(loss, *names, **more):
 def test_mistakes_are_named(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+# ---------------------------------------------------------------- autoencoders
+
+
+class NormalNumbers(VAE):
+    """Images of independent normal numbers: z plus a deviation s, of which the bound knows all but s and a gain."""
+
+    def __init__(self):
+        super().__init__(latent=1, width=2, depth=1)
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def encode(self, x):
+        variance = (self.gain / self.log_sigma.exp()).square() + 1  # of the exact posterior, its inverse
+        return self.gain * x / self.log_sigma.exp() ** 2 / variance, -variance.log().expand_as(x)
+
+    def decode(self, z):
+        return self.gain * z
+
+
+def test_the_evidence_bound_finds_the_variance_of_the_images():
+    """With the exact posterior it is -log p(x): its minimum has gain^2 + s^2 at the images' variance."""
+    net, x = NormalNumbers(), 0.7 * random(4000, 1, 2, 2)
+    result = train(net, Measurements(x), EvidenceBound(net), options=options(steps=400))
+    assert (net.gain**2 + (2 * net.log_sigma).exp()).item() == pytest.approx(0.49, abs=0.03)
+    entropy = 0.5 * math.log(2 * math.pi * math.e * 0.49)
+    assert sum(result.losses[-100:]) / 100 == pytest.approx(entropy, abs=0.03)
+
+
+def test_the_evidence_bound_takes_images_with_and_without_channels():
+    net, x = VAE(width=2, depth=1), random(3, 8, 8)
+    results = [EvidenceBound(net)(direct, Batch(y=y, x=x), torch.Generator().manual_seed(0)) for y in (x, 2 * x)]
+    results.append(EvidenceBound(net)(direct, Batch(y=x[:, None]), torch.Generator().manual_seed(0)))
+    assert results[0] == results[1] == results[2]
+    with pytest.raises(TypeError, match=r"EvidenceBound: net takes an invnet.nets.VAE, got DnCNN"):
+        EvidenceBound(DnCNN(depth=3))
