@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -109,6 +109,7 @@ class Unrolled(Reconstructor):
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         x = physics.direct_inverse(y)
+        iterate: Callable[..., torch.Tensor]
         if self.method == "modl":
             iterate, unit = self._modl, self._size(physics) ** 2
         elif self.method == "itnet":
