@@ -1,4 +1,4 @@
-"""Follows every link within the built pages: ``python docs/check_links.py docs/_build/html`` fails where one leads nowhere.
+"""Follows every link within the built pages: ``python docs/check_links.py docs/_build/html`` fails where one is broken.
 
 Links to other sites are not followed, so that it needs no network: ``sphinx-build -b linkcheck docs out`` does that.
 """
