@@ -45,7 +45,7 @@ NEEDS_NO_SOURCE = {
     "pretrained", "Prior", "psnr", "RadonFanbeam", "read", "RealToComplex", "Recipe", "Reconstructor", "Report",
     "sample_image", "sample_names", "SmoothPrior", "SolverInfo", "Subsample", "to_deepinv", "to_pylops", "to_scipy",
     "to_sigpy", "TomographyScan", "train", "TrainResult", "TransposedConvolution", "Uniform", "Volume", "Volume2D",
-    "vstack", "write", "write_cfl", "write_nifti", "write_numpy", "write_png", "write_tiff", "Zero",
+    "mr_slice", "vstack", "write", "write_cfl", "write_nifti", "write_numpy", "write_png", "write_tiff", "Zero",
 }  # fmt: skip
 RAISES_NOTHING = ["AnalysisPrior", "Landweber", "Volume2D", "cg", "cgne"]  # but what they call does
 # Where a quantity of such a name is documented, its unit is.
