@@ -3,7 +3,7 @@
 #   make demo     restore real photographs: prints a table, writes demo.png
 #   make test     the test suite, lint and types are `make lint`
 #   make bench    timings beside the peers, in one run
-#   make matrix   every reconstructor with every physics: the table of the documentation, which takes an hour
+#   make matrix   every reconstructor with every physics: the table of the documentation (a quarter of an hour)
 #   make quality  the pretrained models on their test sets:   make quality SET12=folder SET5=folder SCANS=folder
 #   make gpu      on a machine with an NVIDIA GPU: its tests, then its timings
 #   make docs     the documentation, in docs/_build/html

@@ -13,8 +13,6 @@ matplotlib), whose T2 is made up from its intensities. Run it by
 import argparse
 import time
 
-import matplotlib.cbook
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -28,9 +26,7 @@ ECHO_TIMES = torch.linspace(10, 150, 12)  # in ms
 
 def head():
     """A slice of a head, its intensities from 0 to 1, and the mask of the object."""
-    with matplotlib.cbook.get_sample_data("s1045.ima.gz") as file:
-        intensities = np.frombuffer(file.read(), np.uint16).reshape(256, 256).astype(np.float32)
-    image = F.avg_pool2d(torch.from_numpy(intensities)[None], 256 // SIZE)[0]
+    image = F.avg_pool2d(invnet.data.mr_slice()[None], 256 // SIZE)[0]
     image = (image / image.quantile(0.995)).clamp(max=1)
     return image, image > 0.12
 

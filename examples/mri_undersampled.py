@@ -11,21 +11,10 @@ never saw a head. Run it by ``python examples/mri_undersampled.py --out mri_unde
 import argparse
 import time
 
-import matplotlib.cbook
-import numpy as np
 import torch
 
 import invnet
 from invnet.recipes.mri import scan
-
-
-def head():
-    """A slice of a head: magnitudes up to one, and a smooth phase."""
-    with matplotlib.cbook.get_sample_data("s1045.ima.gz") as file:
-        intensities = np.frombuffer(file.read(), np.uint16).reshape(256, 256).astype(np.float32)
-    y = torch.linspace(-1, 1, 256)[:, None]
-    x = y.mT
-    return torch.polar(torch.from_numpy(intensities / intensities.max()), 0.5 + 2 * x - 1.5 * y + x * y)
 
 
 def main():
@@ -34,10 +23,10 @@ def main():
     parser.add_argument("--out", default="mri_undersampled.png", help="the figure's file (default: %(default)s)")
     out = parser.parse_args().out
 
-    truth, generator = head(), torch.Generator().manual_seed(0)
+    truth, generator = invnet.data.mr_slice(), torch.Generator().manual_seed(0)
     physics = scan(4, tuple(truth.shape), generator)
-    kspace = physics(truth, generator=generator)
-    truth = truth.abs()
+    phase = torch.linspace(-3, 3, 256) * torch.linspace(0.5, 1, 256)[:, None]
+    kspace = physics(torch.polar(truth, phase), generator=generator)
 
     wavelet = invnet.priors.Wavelet("db4", level=4)
     methods = {

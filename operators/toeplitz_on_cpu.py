@@ -14,6 +14,7 @@ from operators.kernel_spectrum import kernel_spectrum
 from operators.kernels import toeplitz as kernels
 from operators.kernels.instructions import RAYS
 from operators.kernels.threads import run_in_ranges
+from operators.kernels.transforms import LAST, RADICES, Axis
 
 __all__ = ["CompiledToeplitz"]
 
@@ -97,7 +98,7 @@ def _numbers(images: torch.Tensor) -> np.ndarray:
     return (torch.view_as_real(images) if images.is_complex() else images).numpy()
 
 
-def _ordered_spectrum(kernel: torch.Tensor, hermitian: bool, down: kernels.Axis, along: kernels.Axis) -> torch.Tensor:
+def _ordered_spectrum(kernel: torch.Tensor, hermitian: bool, down: Axis, along: Axis) -> torch.Tensor:
     """The spectrum at the frequencies, and in the order, in which the transforms find them: see `kernels.Problem`."""
     axes = (down, along)
     spectrum = kernel.to(torch.promote_types(kernel.dtype, torch.complex64))
@@ -108,7 +109,7 @@ def _ordered_spectrum(kernel: torch.Tensor, hermitian: bool, down: kernels.Axis,
     spectrum = kernel_spectrum(spectrum, [2 * axis.period for axis in axes], [1 - axis.size for axis in axes], True)
     for dim, axis in enumerate(axes):
         # Entry n is of frequency (n + 1/2) / 2m, so that (k + 1/4) / m has entry 2k, and (k - 1/4) / m the one before.
-        entries = 2 * torch.from_numpy(_order((*axis.radices, kernels.LAST)))
+        entries = 2 * torch.from_numpy(_order((*axis.radices, LAST)))
         spectrum = spectrum.index_select(dim, torch.cat([entries, (entries - 1) % (2 * axis.period)]))
     spectrum = spectrum.reshape(2, down.period // RAYS, RAYS, 2, along.period).permute(0, 1, 3, 4, 2)
     spectrum = spectrum / (4 * down.period * along.period)
@@ -117,7 +118,7 @@ def _ordered_spectrum(kernel: torch.Tensor, hermitian: bool, down: kernels.Axis,
 
 
 @functools.lru_cache(maxsize=64)
-def _axis(size: int, dtype: torch.dtype) -> kernels.Axis:
+def _axis(size: int, dtype: torch.dtype) -> Axis:
     period = size + -size % RAYS
     while (radices := _radices(period)) is None:
         period += RAYS
@@ -130,13 +131,13 @@ def _axis(size: int, dtype: torch.dtype) -> kernels.Axis:
     phases = np.exp(-0.5j * np.pi * np.arange(size) / period)
     real = torch.empty(0, dtype=dtype).numpy().dtype
     pairs = (np.concatenate(parts).view(float).astype(real) for parts in (twiddles, [phases]))
-    return kernels.Axis(size, period, np.array(radices), np.array(places), *pairs)
+    return Axis(size, period, np.array(radices), np.array(places), *pairs)
 
 
 def _radices(period: int) -> list[int] | None:
     """Of all steps but the last; none if the period has other prime factors than 2, 3 and 5."""
-    left, radices = period // kernels.LAST, []
-    for radix in reversed(kernels.RADICES):
+    left, radices = period // LAST, []
+    for radix in reversed(RADICES):
         while left % radix == 0:
             radices.append(radix)
             left //= radix

@@ -28,7 +28,7 @@ from invnet.data.levels import GaussianLevels
 from invnet.data.pairs import Measurements, Pairs
 from invnet.data.patches import Patches
 from invnet.data.samples import sample_image, sample_names
-from invnet.data.scans import ct_slice
+from invnet.data.scans import ct_slice, mr_slice
 
 __all__ = [
     "Ellipses",
@@ -43,6 +43,7 @@ __all__ = [
     "ct_slice",
     "gaussian_kernel",
     "motion_kernel",
+    "mr_slice",
     "read",
     "read_cfl",
     "read_dicom",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from operators.extras import require
 
-__all__ = ["ct_slice"]
+__all__ = ["ct_slice", "mr_slice"]
 
 
 def ct_slice() -> torch.Tensor:
@@ -32,3 +33,26 @@ def ct_slice() -> torch.Tensor:
     scan = pydicom.dcmread(path)
     hounsfield = torch.from_numpy(scan.pixel_array.astype("float32")) * scan.RescaleSlope + scan.RescaleIntercept
     return (1 + hounsfield / 1000).clamp_min(0)
+
+
+def mr_slice() -> torch.Tensor:
+    """A sagittal slice of a human head from a clinical MRI scanner: matplotlib's sample ``s1045.ima``.
+
+    Returns
+    -------
+    torch.Tensor, shape (256, 256)
+        float32; magnitudes, of which the largest is one.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed: it comes with ``pip install "invnet[plot]"``.
+
+    Examples
+    --------
+    >>> mr_slice().shape
+    torch.Size([256, 256])
+    """
+    with require("matplotlib.cbook", extra="plot").get_sample_data("s1045.ima.gz") as file:
+        intensities = np.frombuffer(file.read(), np.uint16).reshape(256, 256).astype(np.float32)
+    return torch.from_numpy(intensities / intensities.max())

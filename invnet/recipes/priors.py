@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 
 import torch
@@ -10,43 +11,39 @@ from torch import nn
 
 from invnet.data import GaussianLevels, Patches
 from invnet.losses import Supervised
-from invnet.priors import FieldOfExperts, ProximalDenoiser, WeaklyConvexRidge
+from invnet.priors import ConvexRidge, FieldOfExperts, ProximalDenoiser
 from invnet.recipes.recipe import MODERN, Recipe
 
 __all__ = ["PRIORS"]
 
+# Learning rates by the dimensions of a parameter: filters, splines, and the logarithms of strength and scale.
+_RATES = {4: 2e-3, 2: 2e-3, 0: 2e-2}
+
 
 def _ridge() -> ProximalDenoiser:
-    """A weakly convex ridge regulariser that begins with the cosine filters, and nearly as their total variation."""
-    # Photographs are not periodic: patches that were would have edges at their borders.
-    prior = WeaklyConvexRidge(channels=(24,), size=5, levels=(50 / 255, 11), boundary="valid")
+    """A convex ridge regulariser that begins as the sum of the magnitudes of responses to cosine filters."""
+    prior = ConvexRidge(channels=(24,), size=5)
     with torch.no_grad():
         prior.bank.filters[0].copy_(FieldOfExperts(size=5).filters()[:, None])
-        prior.rising.values.copy_(torch.linspace(-1, 1, 101).clamp(-0.08, 0.08))
+        prior.log_scale.fill_(math.log(40.0))
+        line = torch.linspace(-1, 1, 21)  # that the slopes rise lets them be learned
+        prior.spline.values.copy_((0.2 * line.sign() + 0.1 * line).expand_as(prior.spline.values))
     return ProximalDenoiser(prior, tol=3e-3, max_iter=25)
 
 
 def _adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Adam with the rates of `WeaklyConvexRidge.parameter_groups`."""
-    return torch.optim.Adam([{"params": [parameter], "lr": _rate(parameter)} for parameter in parameters])
-
-
-def _rate(parameter: nn.Parameter) -> float:
-    """That of the factor mu, of the potential's two splines, or of the filters and their scales."""
-    if parameter.ndim == 0:
-        return 5e-2
-    return 5e-4 if len(parameter) == 1 else 5e-3
+    return torch.optim.Adam([{"params": [parameter], "lr": _RATES[parameter.ndim]} for parameter in parameters])
 
 
 PRIORS = {
     "ridge": Recipe(
-        title="weakly convex ridge regulariser of grey photographs, a prior for maximum a posteriori estimates",
+        title="convex ridge regulariser of grey photographs, a prior for maximum a posteriori estimates",
         model=_ridge,
-        samples=lambda images: Patches(images, 40),
-        physics=GaussianLevels(5 / 255, 50 / 255),
+        samples=lambda images: Patches(images, 32),
+        physics=GaussianLevels(5 / 255, 40 / 255),
         loss=lambda: Supervised("l1"),
         options=dataclasses.replace(
-            MODERN, steps=400, batch_size=6, warmup=10, precision="float32", ema=0.98, checkpoint_every=50
+            MODERN, steps=600, batch_size=8, warmup=20, precision="float32", ema=0.98, checkpoint_every=100
         ),
         optimizer=_adam,
     ),

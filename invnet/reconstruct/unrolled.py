@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -33,8 +33,7 @@ class Unrolled(Reconstructor):
     - "modl" [3]_: ``z <- N_k(x)``, and x the minimiser of ``|A x - y|^2 + d_k |A|^2 |x - z|^2``, by the operator's
       `solve_normal`. Its gradients are implicit: one more solve, whatever the iterations of the first;
     - "itnet" [4]_: ``x <- N_k(x - t_k B(A x - y))``, where B is the operator's direct inverse in the place of the
-      adjoint: for tomography, where the gradient hardly moves the high frequencies, one such step does more than a
-      hundred of the gradient's.
+      adjoint: for tomography, where the gradient hardly moves the high frequencies.
 
     f is the negative log-likelihood and L the Lipschitz constant of its gradient; for noise whose likelihood has none
     (counts, impulses), f is that of least squares. The scalars t (at first 1, of "itnet" 0.2) and d (at first 0.05) are
@@ -109,6 +108,7 @@ class Unrolled(Reconstructor):
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         x = physics.direct_inverse(y)
+        iterate: Callable[..., torch.Tensor]
         if self.method == "modl":
             iterate, unit = self._modl, self._size(physics) ** 2
         elif self.method == "itnet":

@@ -8,9 +8,8 @@ from the result are ever transformed. Where images are real, one half down the c
 
 An image goes through three stages. `_split_columns` transforms `RAYS` columns at a time, for one half, and leaves the
 frequencies transposed. `_filter_rows` takes rows of frequencies, `RAYS` at a time: it transforms both halves,
-multiplies by the spectrum and transforms back, all in the cache. `_join_columns` transforms the columns back. Forward
-transforms decimate in frequency and leave their results in digit-reversed order; those back decimate in time and begin
-in that order, in which the spectrum is stored: nothing is ever sorted.
+multiplies by the spectrum and transforms back, all in the cache. `_join_columns` transforms the columns back. The
+spectrum is stored in the order in which `operators.kernels.transforms` leave the frequencies: nothing is ever sorted.
 
 .. [1] J. L. Vernet, "Real signals fast Fourier transform: storage capacity and step number reduction by means of an odd
    discrete Fourier transform", Proc. IEEE 59, 1971.
@@ -22,51 +21,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from operators.kernels.butterflies import backward_butterfly, filter_butterfly, forward_butterfly
 from operators.kernels.compiled import compiled
-from operators.kernels.simd import (
-    RAYS,
-    counting,
-    load,
-    load_interleaved,
-    store,
-    store_interleaved,
-    store_transposed,
-)
+from operators.kernels.rearranged import load_interleaved, store_interleaved, store_transposed
+from operators.kernels.simd import RAYS, counting, load, store
+from operators.kernels.transforms import Axis, filter_entries, transform, transform_back
 
-__all__ = ["ALL", "FILTER", "JOIN", "LAST", "RADICES", "SPLIT", "Axis", "Problem", "filter_images"]
+__all__ = ["ALL", "FILTER", "JOIN", "SPLIT", "Problem", "filter_images"]
 
 SPLIT, FILTER, JOIN, ALL = range(4)
-RADICES = (2, 3, 4, 5, 8)  # of all steps of a transform but the last
-LAST = 8  # the radix of that
 _ENTRY = 2 * RAYS  # numbers: real and imaginary parts
 
 _compiled, _inner = compiled(), compiled(inner=True)
-
-
-class Axis(NamedTuple):
-    """How one axis is transformed.
-
-    Attributes
-    ----------
-    size : int
-        Of the image.
-    period : int
-        The length m of the transforms, a multiple of `RAYS`.
-    radices : array of int
-        Of the steps but the last: their product times `LAST` is the period.
-    places : array of int
-        Where each step's twiddles begin.
-    twiddles, phases : array
-        Complex numbers, as pairs of real ones.
-    """
-
-    size: int
-    period: int
-    radices: np.ndarray
-    places: np.ndarray
-    twiddles: np.ndarray
-    phases: np.ndarray
 
 
 class Problem(NamedTuple):
@@ -134,11 +99,8 @@ def filter_images(images, results, work, problem, half, stage, start, stop):  # 
 @_inner
 def _split_columns(image, work, problem, half, start, stop):  # type: ignore[no-untyped-def]
     axis, tiles, numbers = problem.down, -(-problem.along.size // RAYS), 1 + problem.is_complex
-    z, spare, width = (
-        _scratch(axis.period, work),
-        np.zeros(axis.size * _ENTRY, work.dtype),
-        problem.along.size * numbers,
-    )
+    z, spare = _scratch(axis.period, work), np.zeros(axis.size * _ENTRY, work.dtype)
+    width = problem.along.size * numbers
     for tile in range(start, stop):
         left = tile * RAYS * numbers
         count = min(RAYS * numbers, width - left)
@@ -147,7 +109,7 @@ def _split_columns(image, work, problem, half, start, stop):  # type: ignore[no-
         else:  # to fill up the vectors
             _copy_columns(spare, 0, _ENTRY, image, left, width, axis.size, count)
             _enter(spare, 0, _ENTRY, z, axis, half, problem.is_complex)
-        _transform(z, axis)
+        transform(z, axis)
         for other in range(axis.period // RAYS):
             target, source = (other * tiles + tile) * RAYS * _ENTRY, other * RAYS * _ENTRY
             store_transposed(work, target, z, source, _ENTRY)
@@ -179,25 +141,22 @@ def _filter_rows(work, problem, half, start, stop):  # type: ignore[no-untyped-d
         rows = work[tile * tiles * RAYS * _ENTRY : (tile + 1) * tiles * RAYS * _ENTRY]
         place = (half * (problem.down.period // RAYS) + tile) * 2 * axis.period * parts
         _split_halves(rows, plus, minus, axis)
-        _filter(plus, axis, problem, place)
-        _filter(minus, axis, problem, place + axis.period * parts)
+        filter_entries(plus, axis, problem.spectrum, place, problem.sign)
+        filter_entries(minus, axis, problem.spectrum, place + axis.period * parts, problem.sign)
         _join_halves(plus, minus, rows, axis)
 
 
 @_inner
 def _join_columns(work, image, problem, half, start, stop):  # type: ignore[no-untyped-def]
     axis, tiles, numbers = problem.down, -(-problem.along.size // RAYS), 1 + problem.is_complex
-    z, spare, width = (
-        _scratch(axis.period, work),
-        np.zeros(axis.size * _ENTRY, work.dtype),
-        problem.along.size * numbers,
-    )
+    z, spare = _scratch(axis.period, work), np.zeros(axis.size * _ENTRY, work.dtype)
+    width = problem.along.size * numbers
     for tile in range(start, stop):
         for other in range(axis.period // RAYS):
             source, target = (other * tiles + tile) * RAYS * _ENTRY, other * RAYS * _ENTRY
             store_transposed(z, target, work, source, _ENTRY)
             store_transposed(z, target + RAYS, work, source + RAYS, _ENTRY)
-        _transform_back(z, axis)
+        transform_back(z, axis)
         left = tile * RAYS * numbers
         count = min(RAYS * numbers, width - left)
         if count == RAYS * numbers:
@@ -253,101 +212,6 @@ def _join_halves(plus, minus, rows, axis):  # type: ignore[no-untyped-def]
         (a, b), (c, d) = _load_entry(plus, j), _load_entry(minus, j)
         cosine, sine = axis.phases[2 * j], axis.phases[2 * j + 1]
         _store_entry(rows, j, (a + c) * cosine + (b - d) * sine, (b + d) * cosine + (c - a) * sine)
-
-
-# ---------------------------------------------------------------- transforms
-
-
-@_inner
-def _transform(z, axis):  # type: ignore[no-untyped-def]
-    _step(z, 0, axis, 0, axis.period)
-    length = axis.period // axis.radices[0]
-    for begin in range(0, axis.period, length):  # each of which is in the first cache until it is finished
-        _steps(z, begin, axis, length)
-        for start in range(begin, begin + length, LAST):
-            forward_butterfly(z, start, 1, LAST, None, 0)
-
-
-@_inner
-def _filter(z, axis, problem, place):  # type: ignore[no-untyped-def]
-    """Transform, multiply by what the spectrum has at a place, and transform back."""
-    _step(z, 0, axis, 0, axis.period)
-    length, is_real = axis.period // axis.radices[0], problem.spectrum.shape[4] == 1
-    for begin in range(0, axis.period, length):
-        _steps(z, begin, axis, length)
-        for start in range(begin, begin + length, LAST):
-            if is_real:
-                filter_butterfly(z, start, LAST, problem.spectrum, place + start, None)
-            else:
-                filter_butterfly(z, start, LAST, problem.spectrum, place + 2 * start, problem.sign)
-        _steps_back(z, begin, axis, length)
-    _step_back(z, 0, axis, 0, axis.period)
-
-
-@_inner
-def _transform_back(z, axis):  # type: ignore[no-untyped-def]
-    length = axis.period // axis.radices[0]
-    for begin in range(0, axis.period, length):
-        for start in range(begin, begin + length, LAST):
-            backward_butterfly(z, start, 1, LAST, None, 0)
-        _steps_back(z, begin, axis, length)
-    _step_back(z, 0, axis, 0, axis.period)
-
-
-@_inner
-def _steps(z, begin, axis, length):  # type: ignore[no-untyped-def]
-    """All steps between the first and the last, of the entries that the first has left together."""
-    stop = begin + length
-    for step in range(1, axis.radices.size):
-        for start in range(begin, stop, length):
-            _step(z, start, axis, step, length)
-        length //= axis.radices[step]
-
-
-@_inner
-def _steps_back(z, begin, axis, length):  # type: ignore[no-untyped-def]
-    stop, length = begin + length, LAST
-    for step in range(axis.radices.size - 1, 0, -1):
-        length *= axis.radices[step]
-        for start in range(begin, stop, length):
-            _step_back(z, start, axis, step, length)
-
-
-@_inner
-def _step(z, start, axis, step, length):  # type: ignore[no-untyped-def]
-    """Make of `length` entries the parts that hold each radix-th of their frequencies."""
-    radix, place = axis.radices[step], axis.places[step]
-    stride = length // radix
-    for n in range(start, start + stride):
-        if radix == 8:
-            forward_butterfly(z, n, stride, 8, axis.twiddles, place)
-        elif radix == 5:
-            forward_butterfly(z, n, stride, 5, axis.twiddles, place)
-        elif radix == 4:
-            forward_butterfly(z, n, stride, 4, axis.twiddles, place)
-        elif radix == 3:
-            forward_butterfly(z, n, stride, 3, axis.twiddles, place)
-        else:
-            forward_butterfly(z, n, stride, 2, axis.twiddles, place)
-        place += 2 * (radix - 1)
-
-
-@_inner
-def _step_back(z, start, axis, step, length):  # type: ignore[no-untyped-def]
-    radix, place = axis.radices[step], axis.places[step]
-    stride = length // radix
-    for n in range(start, start + stride):
-        if radix == 8:
-            backward_butterfly(z, n, stride, 8, axis.twiddles, place)
-        elif radix == 5:
-            backward_butterfly(z, n, stride, 5, axis.twiddles, place)
-        elif radix == 4:
-            backward_butterfly(z, n, stride, 4, axis.twiddles, place)
-        elif radix == 3:
-            backward_butterfly(z, n, stride, 3, axis.twiddles, place)
-        else:
-            backward_butterfly(z, n, stride, 2, axis.twiddles, place)
-        place += 2 * (radix - 1)
 
 
 # ---------------------------------------------------------------- memory

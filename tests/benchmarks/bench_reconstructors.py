@@ -47,10 +47,8 @@ def plug_and_play_overhead(depth, size=256, iterations=100):
     total = time.process_time() - start
     torch.set_num_threads(threads)
     share = 1 - (denoiser.seconds + gradient.seconds) / total
-    print(
-        f"PlugAndPlay, {iterations} iterations, DnCNN of {depth} layers, {size}x{size}: {total:.2f} s on one thread, of it"
-    )
-    print(f"  outside denoiser and operator {100 * share:.1f} % (limit 3 %)\n")
+    print(f"PlugAndPlay, {iterations} iterations, DnCNN of {depth} layers, {size}x{size}, one thread: {total:.2f} s,")
+    print(f"  of it outside denoiser and operator {100 * share:.1f} % (limit 3 %)\n")
 
 
 def training_steps(batch=32, size=40):

@@ -1,10 +1,13 @@
 """The pretrained models: what they are, what they do, and what happens to damaged files."""
 
+import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save
 
 import invnet
 import operators
@@ -87,6 +90,21 @@ def folder(tmp_path, monkeypatch):
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(load, "FOLDER", tmp_path)
     return tmp_path
+
+
+def test_a_prior_is_given_as_such(tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "FOLDER", tmp_path)
+    trained = RECIPES["ridge"].model()
+    content = save(trained.state_dict())
+    (tmp_path / "ridge.safetensors").write_bytes(content)
+    about = {"recipe": "ridge", "sha256": hashlib.sha256(content).hexdigest()}
+    (tmp_path / "ridge.json").write_text(json.dumps(about))
+    prior = invnet.pretrained("ridge")
+    assert isinstance(prior, invnet.priors.ConvexRidge)
+    x = invnet.data.sample_image("cat", size=32)
+    assert torch.equal(prior(x), trained.prior(x))
+    physics = invnet.Physics(operators.Identity((32, 32)), invnet.noise.Gaussian(0.1))
+    assert invnet.MAP(prior, strength=1.0, tol=1e-2)(x, physics).shape == x.shape
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def page(results: dict) -> str:
             "  steps on two measurements each of eight other photographs. LearnedPrimalDual begins with the direct",
             "  inverse, as Unrolled does: from zeros on, as in the original, so short a training does not get there.",
             "- The autoencoder of LatentMAP was trained for 500 steps on patches of these photographs. Its latent",
-            "  field has as many numbers as the image.",
+            "  field has as many numbers as the image, for volumes half as many.",
             "",
             *(["An empty cell was not measured yet.", ""] if incomplete else []),
             *table("PSNR in dB", lambda cell: f"{cell['psnr']:.1f}"),

@@ -137,7 +137,7 @@ RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
         denoiser(s),
         samples=4,
         sigma=(0.5, 0.02) if s.full else (0.2, 0.05),
-        guidance=s.truth.numel() ** 0.5 / 64,
+        guidance=(s.truth.numel() / s.channels) ** 0.5 / 64,
         max_iter=40 if s.full else 20,
     ),
     "SplitGibbs": lambda s: SplitGibbs(denoiser(s), samples=4, sigma=(0.3, 0.05), max_iter=8, prior_steps=3),
