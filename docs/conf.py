@@ -62,7 +62,7 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "invnet"
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "quality/index": []}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
