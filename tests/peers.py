@@ -28,6 +28,12 @@ def deepinv() -> types.ModuleType:
     return importlib.import_module("deepinv")
 
 
+def mrpro() -> types.ModuleType:
+    """mrpro, which imports torchvision."""
+    declare_torchvision()
+    return importlib.import_module("mrpro")
+
+
 @functools.cache
 def has(name: str) -> bool:
     """Whether a library that only some machines have can be imported."""

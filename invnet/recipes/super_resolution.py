@@ -57,13 +57,13 @@ def _recipe(
     )
 
 
-def _edsr(factor: int, patch: int) -> Recipe:
+def _edsr(factor: int, patch: int, steps: int) -> Recipe:
     """EDSR of 8 blocks with 48 channels, which takes the measurement itself."""
     return _recipe(
         "EDSR of 8 blocks",
         lambda: PostProcess(EDSR(in_channels=1, scale=factor), first="measurement"),
         (factor,),
-        _SHORT,
+        dataclasses.replace(_SHORT, steps=steps),
         patch,
         "l1",
     )
@@ -78,6 +78,6 @@ SUPER_RESOLUTION = {
     "vdsr": _recipe("VDSR", lambda: PostProcess(VDSR()), FACTORS, _LONG),
     "srcnn-x2": _srcnn(2),
     "srcnn-x4": _srcnn(4),
-    "edsr-x2": _edsr(2, patch=64),
-    "edsr-x4": _edsr(4, patch=96),
+    "edsr-x2": _edsr(2, patch=64, steps=14_000),
+    "edsr-x4": _edsr(4, patch=96, steps=4000),
 }

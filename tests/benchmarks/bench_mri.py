@@ -43,6 +43,13 @@ def plain_sense(mask, maps):
     return forward, adjoint, gram_by_lines
 
 
+def mrpro_sense(mask, maps):
+    """mrpro's operator, of tensors (..., coils, depth, height, width)."""
+    mrpro = peers.mrpro().operators
+    fourier = mrpro.FastFourierOp(DIMS) @ mrpro.SensitivityOp(maps[None, :, None])
+    return mrpro.CartesianMaskingOp(mask[None, None, None].float()) @ fourier
+
+
 def sense():
     """Forward, adjoint and gram of a mask of lines; the ratios by name."""
     lines = torch.rand(SIZE) < 0.25
@@ -58,17 +65,21 @@ def sense():
     y2 = physics.A(x2)
     theirs = sigpy.mri.linop.Sense(maps.numpy(), weights=mask.numpy().astype(np.float32))
     xn, yn, normal = x.numpy(), y.numpy(), theirs.N
+    encoding = mrpro_sense(mask, maps)
+    x5, y5, encoding_gram = x[None, None, None], y[None, :, None], encoding.gram
     tables = {
         "forward": {
             "ours": lambda: A(x),
             "plain torch": lambda: forward(x),
             "deepinv MultiCoilMRI": lambda: physics.A(x2),
+            "mrpro": lambda: encoding(x5),
             "sigpy Sense": lambda: theirs(xn),
         },
         "adjoint": {
             "ours": lambda: A.adjoint(y),
             "plain torch": lambda: adjoint(y),
             "deepinv MultiCoilMRI": lambda: physics.A_adjoint(y2),
+            "mrpro": lambda: encoding.adjoint(y5),
             "sigpy Sense": lambda: theirs.H(yn),
         },
         "gram": {
@@ -76,6 +87,7 @@ def sense():
             "plain torch, adjoint after forward": lambda: adjoint(forward(x)),
             "plain torch, one axis": lambda: gram_by_lines(x),
             "deepinv MultiCoilMRI": lambda: physics.A_adjoint_A(x2),
+            "mrpro": lambda: encoding_gram(x5),
             "sigpy Sense": lambda: normal(xn),
         },
     }
@@ -90,6 +102,15 @@ def bare_finufft(points, tolerance, dtype):
     )
     plan.setpts(*np.ascontiguousarray(angles))
     return plan
+
+
+def mrpro_nufft(points):
+    """mrpro's operator, of tensors (..., coils, depth, height, width) and (..., coils, 1, spokes, samples)."""
+    mrpro = peers.mrpro()
+    ky, kx = points.float().movedim(-1, 0)[:, None, None, None]
+    trajectory = mrpro.data.KTrajectory(kz=torch.zeros(1, 1, 1, 1, 1), ky=ky, kx=kx)
+    size = [RADIAL_SIZE] * 2
+    return mrpro.operators.NonUniformFastFourierOp(("y", "x"), size, size, trajectory)
 
 
 def radial(tolerance):
@@ -118,9 +139,12 @@ def radial(tolerance):
         adjoint[f"finufft{name}"] = lambda plan=plan, name=name: plan.execute_adjoint(ys[name])
     grams = {"ours": lambda: gram(x), "ours, adjoint after forward": lambda: A.adjoint(A(x))}
     if tolerance <= 1e-5:
+        encoding = mrpro_nufft(points)
+        x5, y5, encoding_gram = x[None, :, None], y[None, :, None], encoding.gram
         forward |= {"torchkbnufft": lambda: kb(x[None], omega), "sigpy NUFFT": lambda: theirs(xn)}
         adjoint |= {"torchkbnufft": lambda: kb_adjoint(y.flatten(1)[None], omega), "sigpy NUFFT": lambda: theirs.H(yn)}
-        grams |= {"torchkbnufft ToepNufft": lambda: toeplitz(x[None], kernel)}
+        grams |= {"torchkbnufft ToepNufft": lambda: toeplitz(x[None], kernel), "mrpro": lambda: encoding_gram(x5)}
+        forward["mrpro"], adjoint["mrpro"] = lambda: encoding(x5), lambda: encoding.adjoint(y5)
     title = f"radial, {tolerance:.0e}"
     return {
         name: compare(table, "ours", f"{title}, {name}")
@@ -139,11 +163,14 @@ def main():
     rows = {
         "SENSE: plain torch / ours": (min(cartesian[k]["plain torch"] for k in both), 1.0),
         "SENSE: deepinv / ours": (min(cartesian[k]["deepinv MultiCoilMRI"] for k in both), 1.5),
+        "SENSE: mrpro / ours": (min(cartesian[k]["mrpro"] for k in both), 1.0),
         "SENSE: sigpy / ours": (min(cartesian[k]["sigpy Sense"] for k in both), 3.0),
         "gram of lines: plain torch / ours": (cartesian["gram"]["plain torch, adjoint after forward"], 1.6),
         "NUFFT at 1e-6: finufft / ours": (min(fine[k]["finufft"] for k in both), 0.9),
         "NUFFT at 1e-3: finufft / ours": (min(coarse[k]["finufft"] for k in both), 0.9),
         "Toeplitz: torchkbnufft / ours": (fine["gram"]["torchkbnufft ToepNufft"], 4.0),
+        "NUFFT at 1e-6: mrpro / ours": (min(fine[k]["mrpro"] for k in both), 1.0),
+        "Toeplitz: mrpro / ours": (fine["gram"]["mrpro"], 1.0),
         "Toeplitz: adjoint after forward / gram": (fine["gram"]["ours, adjoint after forward"], 8.0),
     }
     print(f"{'':48}{'measured':>9}{'at least':>9}")

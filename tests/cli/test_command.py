@@ -150,7 +150,13 @@ def test_an_interrupted_run_leaves_no_file(tmp_path):
     np.save(tmp_path / "a.npy", np.random.default_rng(0).random((64, 64), np.float32))
     command = [sys.executable, "-m", "invnet_cli", "reconstruct", "a.npy", "--physics", "denoise", "--sigma", "0.1"]
     command += ["--method", "deep-image-prior", "--iterations", "1000000", "--out", "b.npy"]
-    with subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as process:
+
+    def listen_to_interrupts():  # which a shell that runs the tests in its background ignores, and its children with it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
+    ) as process:
         try:
             time.sleep(8)
             assert process.poll() is None, process.stderr.read()
