@@ -26,7 +26,6 @@ __all__ = ["backproject", "groups", "line_sums", "project"]
 
 # For fewer images than these, `LANES` of them together (some empty) take longer than one after the other.
 _FEWEST = 5
-_FEWEST_OF_A_FAN = 3  # in its adjoint
 
 
 def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
@@ -47,8 +46,7 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
     source = sinograms.numpy()
     result = np.zeros((len(source), *fixed.in_size), source.dtype)
-    fewest = _FEWEST_OF_A_FAN if bool(fixed.tensors[0][:, 2].any()) else _FEWEST
-    parts = groups(len(source), fewest)
+    parts = groups(len(source), _FEWEST)
     is_alone = any(group.stop - group.start == 1 for group in parts)
     for ties, geometry in _geometries(fixed):
         size = fixed.in_size if ties else fixed.in_size[::-1]
