@@ -6,7 +6,7 @@ What is copied is copied by numpy: torch's threads would go on spinning for a wh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from operators.ct.rays import orientations
-from operators.kernels import joseph
+from operators.kernels import joseph, sheared
 from operators.kernels.parallel import backproject_parallel
 from operators.kernels.simd import RAYS, SLACK
 from operators.kernels.threads import run_in_ranges
@@ -26,7 +26,6 @@ __all__ = ["backproject", "groups", "line_sums", "project"]
 
 # For fewer images than these, `LANES` of them together (some empty) take longer than one after the other.
 _FEWEST = 5
-_FEWEST_OF_A_FAN = 3  # in its adjoint
 
 
 def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
@@ -47,11 +46,17 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
     source = sinograms.numpy()
     result = np.zeros((len(source), *fixed.in_size), source.dtype)
-    is_fan = bool(fixed.tensors[0][:, 2].any())
-    for group in groups(len(source), _FEWEST_OF_A_FAN if is_fan else _FEWEST):
-        for ties, geometry in _geometries(fixed):
+    parts = groups(len(source), _FEWEST)
+    is_alone = any(group.stop - group.start == 1 for group in parts)
+    for ties, geometry in _geometries(fixed):
+        size = fixed.in_size if ties else fixed.in_size[::-1]
+        backproject_one = _adjoint_of_one(geometry, size, source.dtype) if is_alone else None
+        for group in parts:
             images = result[group] if ties else result[group].swapaxes(1, 2)
-            images += _backproject_group(source[group], images.shape[1:], geometry)
+            if len(images) == 1 and backproject_one is not None:
+                images[0] += backproject_one(source[group.start])
+            else:
+                images += _backproject_group(source[group], size, geometry)
     return torch.from_numpy(result)
 
 
@@ -106,18 +111,42 @@ def _project_group(images: np.ndarray, sums: np.ndarray, geometry: _Geometry) ->
 
 def _backproject_group(sinograms: np.ndarray, size: Sequence[int], geometry: _Geometry) -> np.ndarray:
     count = len(sinograms)
-    if count == 1 and (lines := _sight_lines(geometry)) is not None:
-        return _gather(sinograms[0], size, lines)[None]
     bordered = _bordered((count, *size), sinograms.dtype)
-    if count == 1:
-        values, kernel = sinograms[0], joseph.backproject_one
-    else:
-        values, kernel = np.zeros((*sinograms.shape[1:], LANES), sinograms.dtype), joseph.backproject_lanes
-        values[..., :count] = np.moveaxis(sinograms, 0, -1)
+    values = np.zeros((*sinograms.shape[1:], LANES), sinograms.dtype)
+    values[..., :count] = np.moveaxis(sinograms, 0, -1)
     blocks = -(-size[0] // joseph.BLOCK)
-    run_in_ranges(partial(kernel, values, bordered, *geometry), blocks)
-    images = bordered[:, joseph.BORDER : -joseph.BORDER]
-    return images[None] if count == 1 else np.moveaxis(images[..., :count], -1, 0)
+    run_in_ranges(partial(joseph.backproject_lanes, values, bordered, *geometry), blocks)
+    return np.moveaxis(bordered[:, joseph.BORDER : -joseph.BORDER, :count], -1, 0)
+
+
+def _adjoint_of_one(geometry: _Geometry, size: Sequence[int], dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+    """The adjoint for one image; what depends on the geometry alone is computed here, once for all of a batch."""
+    if (lines := _sight_lines(geometry)) is not None:
+        return partial(_gather, size=size, sight=lines)
+    return partial(_add_sheared, size=size, traced=_Traced.of(geometry, dtype))
+
+
+class _Traced(NamedTuple):
+    """The rays of a geometry: see `operators.kernels.sheared`."""
+
+    rays: sheared.Rays
+    driven: np.ndarray
+
+    @classmethod
+    def of(cls, geometry: _Geometry, dtype: np.dtype) -> _Traced:
+        shape = len(geometry.views), len(geometry.along)
+        rays = sheared.Rays(*(np.empty(shape, kind) for kind in (np.float64, np.float64, dtype)))
+        traced = cls(rays, np.empty((shape[0], 2), np.int64))
+        run_in_ranges(partial(sheared.trace_views, *geometry, *traced), shape[0])
+        return traced
+
+
+def _add_sheared(sinogram: np.ndarray, size: Sequence[int], traced: _Traced) -> np.ndarray:
+    image, values = np.zeros(size, sinogram.dtype), np.zeros_like(traced.rays.length)
+    detectors = sinogram.shape[1]
+    np.multiply(sinogram, traced.rays.length[:, :detectors], out=values[:, :detectors])
+    run_in_ranges(partial(sheared.backproject_one, values, image, *traced), -(-size[0] // sheared.BAND))
+    return image
 
 
 class _SightLines(NamedTuple):

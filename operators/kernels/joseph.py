@@ -38,29 +38,30 @@ from operators.kernels.simd import (
     where,
     whole,
 )
-from operators.kernels.vector import LANES, PAIRS, gather_lanes, scatter_lanes, scatter_pairs
+from operators.kernels.vector import LANES, gather_lanes, scatter_lanes
 
 __all__ = [
     "BLOCK",
     "BORDER",
+    "FAR",
     "backproject_lanes",
-    "backproject_one",
     "cross_row",
     "find_neighbours",
     "line_sums",
     "project_lanes",
     "project_one",
+    "trace",
 ]
 
 BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
-_FAR = 1e7  # beyond any image, and exact in 32 bits
+FAR = 1e7  # beyond any image, and exact in 32 bits
 
 _compiled, _inner = compiled(), compiled(inner=True)
 
 
 @_inner
-def _trace(view, along, depth, ties, spacing, rays):  # type: ignore[no-untyped-def]
+def trace(view, along, depth, ties, spacing, rays):  # type: ignore[no-untyped-def]
     """The rays of a view: each one's bordered column at row zero, its slope, and its path's length per row."""
     for d in range(0, along.size, RAYS):
         place, behind = load(along, d), load(depth, d)
@@ -71,7 +72,7 @@ def _trace(view, along, depth, ties, spacing, rays):  # type: ignore[no-untyped-
         if ties:
             is_driven = (abs(dy) >= abs(dx)) & (abs(dy) > 0.0)
         slope = where(is_driven, dx / where(is_driven, dy, 1.0), 0.0)
-        store(rays.column, d, where(is_driven, x - slope * y + BORDER, -_FAR))
+        store(rays.column, d, where(is_driven, x - slope * y + BORDER, -FAR))
         store(rays.ascent, d, slope)
         store(rays.slope, d, slope)
         store(rays.length, d, root(slope * spacing[1] * (slope * spacing[1]) + spacing[0] ** 2))
@@ -87,7 +88,7 @@ def _enter_block(rays, top, rows, width, detectors):  # type: ignore[no-untyped-
     first, stop = detectors, 0
     for d in range(0, detectors, RAYS):
         slope = load(rays.ascent, d)
-        p = minimum(maximum(load(rays.column, d) + slope * top, -_FAR), _FAR)
+        p = minimum(maximum(load(rays.column, d) + slope * top, -FAR), FAR)
         q = p + slope * (rows - 1)
         if is_any((maximum(p, q) > BORDER - 1) & (BORDER + width > minimum(p, q))):
             first, stop = min(first, d), min(d + RAYS, detectors)
@@ -134,7 +135,7 @@ def _sum_rays(block, start, fraction, slope, numbers):  # type: ignore[no-untype
 
 
 class _Rays(NamedTuple):
-    """Of each ray of a view what `_trace` and `_enter_block` find; and its neighbours on a row, by `cross_row`."""
+    """Of each ray of a view what `trace` and `_enter_block` find; and its neighbours on a row, by `cross_row`."""
 
     column: np.ndarray
     ascent: np.ndarray
@@ -161,7 +162,7 @@ def project_one(image, sinogram, views, along, depth, ties, spacing, first_view,
     sums = np.empty(along.size, image.dtype)
     rows = np.arange(BLOCK).astype(image.dtype)
     for v in range(first_view, stop_view):
-        _trace(views[v], along, depth, ties, spacing, rays)
+        trace(views[v], along, depth, ties, spacing, rays)
         sums[:] = 0
         for top in range(0, height, BLOCK):
             n = min(BLOCK, height - top)
@@ -175,37 +176,6 @@ def project_one(image, sinogram, views, along, depth, ties, spacing, first_view,
 
 
 @_compiled
-def backproject_one(sinogram, image, views, along, depth, ties, spacing, first_block, stop_block):  # type: ignore[no-untyped-def]
-    """Add the transpose of `project_one` to the blocks of rows of a range."""
-    height, width, count = image.shape[0], image.shape[1] - 2 * BORDER, sinogram.shape[1]
-    rays = _scratch(along.size, image)
-    value = np.empty(along.size + PAIRS, image.dtype)
-    rows = np.arange(BLOCK).astype(image.dtype)
-    # Neighbouring rays add to overlapping pairs of pixels, which stalls the processor: they take turns on copies.
-    copies = np.empty((BLOCK, PAIRS, image.shape[1]), image.dtype)
-    for top in range(first_block * BLOCK, min(stop_block * BLOCK, height), BLOCK):
-        n = min(BLOCK, height - top)
-        copies[:] = 0
-        for v in range(views.shape[0]):
-            _trace(views[v], along, depth, ties, spacing, rays)
-            a, b = _enter_block(rays, top, n, width, count)
-            if a >= b:
-                continue
-            begun, fractions, slopes = rays.start[a:b], rays.fraction[a:b], rays.slope[a:b]
-            for d in range(b - a):
-                value[d] = sinogram[v, a + d] * rays.length[a + d]
-            value[b - a : b - a + PAIRS] = 0  # of rays beyond the last
-            for k in range(n):
-                cross_row(rows[k], b - a, width, begun, fractions, slopes, rays.left, rays.weight)
-                for d in range(0, b - a, PAIRS):
-                    scatter_pairs(copies[k], np.uint64(image.shape[1]), rays.left, rays.weight, value, np.uint64(d))
-        for k in range(n):
-            for j in range(image.shape[1]):
-                for copy in range(PAIRS):
-                    image[top + k, j] += copies[k, copy, j]
-
-
-@_compiled
 def project_lanes(images, sinograms, views, along, depth, ties, spacing, first_view, stop_view):  # type: ignore[no-untyped-def]
     """As `project_one`, for `LANES` images at a time: they are the last dimension of both arrays."""
     height, width, count = images.shape[0], images.shape[1] - 2 * BORDER, sinograms.shape[1]
@@ -213,7 +183,7 @@ def project_lanes(images, sinograms, views, along, depth, ties, spacing, first_v
     sums = np.empty((along.size, LANES), images.dtype)
     rows = np.arange(BLOCK).astype(images.dtype)
     for v in range(first_view, stop_view):
-        _trace(views[v], along, depth, ties, spacing, rays)
+        trace(views[v], along, depth, ties, spacing, rays)
         sums[:] = 0
         for top in range(0, height, BLOCK):
             n = min(BLOCK, height - top)
@@ -233,14 +203,14 @@ def project_lanes(images, sinograms, views, along, depth, ties, spacing, first_v
 
 @_compiled
 def backproject_lanes(sinograms, images, views, along, depth, ties, spacing, first_block, stop_block):  # type: ignore[no-untyped-def]
-    """As `backproject_one`, for `LANES` images at a time: they are the last dimension of both arrays."""
+    """Add the transpose of `project_lanes` to the blocks of rows of a range."""
     height, width, count = images.shape[0], images.shape[1] - 2 * BORDER, sinograms.shape[1]
     rays = _scratch(along.size, images)
     rows = np.arange(BLOCK).astype(images.dtype)
     for top in range(first_block * BLOCK, min(stop_block * BLOCK, height), BLOCK):
         n = min(BLOCK, height - top)
         for v in range(views.shape[0]):
-            _trace(views[v], along, depth, ties, spacing, rays)
+            trace(views[v], along, depth, ties, spacing, rays)
             a, b = _enter_block(rays, top, n, width, count)
             if a >= b:
                 continue
@@ -264,7 +234,7 @@ def line_sums(images, cotangents, sums, views, along, depth, ties, spacing, firs
     rays = _scratch(along.size, images)
     rows = np.arange(BLOCK).astype(images.dtype)
     for v in range(first_view, stop_view):
-        _trace(views[v], along, depth, ties, spacing, rays)
+        trace(views[v], along, depth, ties, spacing, rays)
         for top in range(0, height, BLOCK):
             n = min(BLOCK, height - top)
             a, b = _enter_block(rays, top, n, width, count)

@@ -55,14 +55,14 @@ def test_kernels_of_any_processor_compute_it_too(tmp_path):
 
 PLAIN = """
 import torch
-from operators import ParallelBeam
+from operators import FanBeam, ParallelBeam
 from operators.ct import reference
-A = ParallelBeam((45, 37), torch.arange(9) * 0.7)
 generator = torch.Generator().manual_seed(0)
-x, y = torch.randn(1, *A.in_shape, generator=generator), torch.randn(1, *A.out_shape, generator=generator)
-geometry, _ = A._rays()
-for got, expected in ((A(x), reference.project(x, geometry)), (A.adjoint(y), reference.backproject(y, geometry))):
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+for A in (ParallelBeam((45, 37), torch.arange(9) * 0.7), FanBeam((45, 37), torch.arange(9) * 0.7, 90, 60.0, 40.0)):
+    x, y = torch.randn(1, *A.in_shape, generator=generator), torch.randn(1, *A.out_shape, generator=generator)
+    geometry, _ = A._rays()
+    for got, expected in ((A(x), reference.project(x, geometry)), (A.adjoint(y), reference.backproject(y, geometry))):
+        torch.testing.assert_close(got, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 """
 
 
