@@ -116,9 +116,11 @@ class ConvexRidge(FilterPrior):
         return torch.zeros_like(self.log_strength)
 
     def parameter_groups(self, lr: float = 1e-3) -> list[dict]:
-        """Groups for an optimiser, at the paper's ratios: splines at a twentieth of the filters' rate, 50 `lr` for the
-        strength and the scale.
-        """  # noqa: D205
+        """Groups for an optimiser, for short runs.
+
+        Splines are at half of the filters' rate, strength and scale at ten times it. The paper's ratios, for long runs,
+        are a twentieth and fifty.
+        """
         return [
             {"params": list(self.bank.parameters()), "lr": lr},
             {"params": list(self.spline.parameters()), "lr": lr / 2},
