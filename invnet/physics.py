@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from invnet.checks import kind
 from invnet.noise import Gaussian, Noise
 from operators import LinearOperator
 from operators.checks import check_finite
@@ -53,14 +54,14 @@ class Physics(torch.nn.Module):
         super().__init__()
         if not isinstance(operator, LinearOperator):
             raise TypeError(
-                f"Physics: operator takes a LinearOperator, got {_kind(operator)}; "
+                f"Physics: operator takes a LinearOperator, got {kind(operator)}; "
                 "operators.from_function(f, in_shape) makes one of a linear function of tensors"
             )
         if not isinstance(noise, Noise | None):
-            raise TypeError(f"Physics: noise takes a Noise such as invnet.noise.Gaussian(0.05), got {_kind(noise)}")
+            raise TypeError(f"Physics: noise takes a Noise such as invnet.noise.Gaussian(0.05), got {kind(noise)}")
         if not isinstance(sensor, torch.nn.Module | None):
             raise TypeError(
-                f"Physics: sensor takes a torch.nn.Module such as invnet.sensor.Saturation(), got {_kind(sensor)}"
+                f"Physics: sensor takes a torch.nn.Module such as invnet.sensor.Saturation(), got {kind(sensor)}"
             )
         self.operator = operator
         self.sensor = sensor
@@ -190,7 +191,7 @@ class Physics(torch.nn.Module):
 
     def _check_shape(self, y: torch.Tensor) -> None:
         if not isinstance(y, torch.Tensor):
-            raise TypeError(f"Physics: takes a torch.Tensor as a measurement, got {_kind(y)}")
+            raise TypeError(f"Physics: takes a torch.Tensor as a measurement, got {kind(y)}")
         shape = self.operator.out_shape
         if y.ndim < len(shape) or y.shape[y.ndim - len(shape) :] != shape:
             takes = ", ".join(["...", *map(str, shape)])
@@ -198,7 +199,3 @@ class Physics(torch.nn.Module):
                 f"Physics: takes a measurement of shape ({takes}), as {self.operator.name} gives it, "
                 f"got {tuple(y.shape)}"
             )
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 
-from invnet.checks import check_number
+from invnet.checks import check_number, kind
 from invnet.optimize import DualTerm, Progress, admm, descend, fista, primal_dual
 from invnet.optimize.progress import dot, norm
 from invnet.physics import Physics
@@ -25,7 +25,7 @@ from invnet.reconstruct.likelihood import (
     value_and_gradient,
     variance_of,
 )
-from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, hindrance, kind
+from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, hindrance
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from invnet.checks import kind
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior, SmoothPrior
 from invnet.sensor import Saturation
 
-__all__ = ["SOLVERS", "choose_solver", "hindrance", "kind"]
+__all__ = ["SOLVERS", "choose_solver", "hindrance"]
 
 SOLVERS = ("auto", "primal-dual", "fista", "gradient", "admm")
 
@@ -52,8 +53,3 @@ def hindrance(solver: str, prior: Prior, physics: Physics, bounded: bool) -> str
     if solver == "primal-dual" and not noise.has_prox:
         return f"takes a likelihood with a proximal map, got {noise.name}"
     return None
-
-
-def kind(value: object) -> str:
-    """What something is, in messages."""
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
