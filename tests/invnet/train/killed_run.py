@@ -1,9 +1,12 @@
 """A run that goes on from its checkpoint if there is one, for a test that kills it.
 
-``python killed_run.py CHECKPOINT RESULT``
+``python killed_run.py CHECKPOINT RESULT [STEPS]``: after so many steps it waits, so that it is not over before it is
+killed, however fast it is.
 """
 
+import itertools
 import sys
+import time
 
 import torch
 
@@ -11,10 +14,13 @@ import invnet
 from invnet.data import Patches
 
 
-def main(checkpoint, result):
+def main(checkpoint, result, steps=None):
     torch.set_num_threads(1)  # their number changes the order of sums
     torch.manual_seed(0)
     net = torch.nn.Sequential(invnet.nets.DnCNN(depth=3, width=8), torch.nn.Dropout(0.1))
+    if steps is not None:
+        calls = itertools.count()
+        net.register_forward_pre_hook(lambda *_: time.sleep(3600) if next(calls) == int(steps) else None)
     images = torch.rand(3, 1, 32, 32)
     options = invnet.TrainOptions(
         steps=40,
