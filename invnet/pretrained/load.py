@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from invnet.pretrained.denoiser import ImageDenoiser
+from invnet.nets.image_denoiser import ImageDenoiser
 from invnet.priors import ProximalDenoiser
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor

@@ -48,6 +48,8 @@ class Recipe:
     options : TrainOptions
     gray : bool
         Whether images are read as grey.
+    prepare : callable, optional
+        Gives the untrained model the weights to begin with, where they are not random.
     optimizer : callable, optional
         From the parameters to an optimiser, as `invnet.train` takes it.
 
@@ -66,6 +68,7 @@ class Recipe:
     loss: Callable[[], Loss]
     options: TrainOptions
     gray: bool = True
+    prepare: Callable[[nn.Module], None] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
 
 
@@ -122,6 +125,8 @@ def follow(
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         model = recipe.model()
+        if recipe.prepare is not None:
+            recipe.prepare(model)
     if start is not None:
         _begin_with(model, start, recipe)
     model.to(device)
