@@ -4,7 +4,6 @@ import copy
 import gc
 import pickle
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from operators.density import pipe_menon
 from operators.nufft_plans import PlanStore, plan_store
 from operators.testing import adjoint_error
 from operators.voronoi import voronoi_density
+from tests.operators.threads import at_once
 
 
 def random(*shape, dtype=torch.complex128, seed=0):
@@ -238,11 +238,7 @@ def test_threads_share_an_operator():
         for _ in range(5):
             results[i] = A(images[i])
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(images))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, len(images))
     for got, wanted in zip(results, expected, strict=True):
         close(got, wanted)
 

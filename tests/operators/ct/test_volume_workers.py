@@ -2,8 +2,6 @@
 
 import math
 import multiprocessing
-import threading
-import tracemalloc
 
 import pytest
 import torch
@@ -12,9 +10,10 @@ from operators import ConeBeam, VectorBeam
 from operators.kernels.joseph import BORDER
 from operators.kernels.vector import LANES
 from tests.operators.ct.geometries import full_turn
-from tests.operators.ct.test_handling import peak_extra
+from tests.operators.ct.test_handling import check_memory
 from tests.operators.ct.test_threads import Sinograms, same
 from tests.operators.ct.test_volumes import TILTED
+from tests.operators.threads import at_once
 
 OPERATORS = {
     "cone": ConeBeam((14, 13, 15), full_turn(9), (26, 28), 60.0, 20.0),
@@ -46,12 +45,7 @@ def test_several_threads_at_once(A):
     def work(n):
         wrong.extend(n for _ in range(3) if not same(results(A, n), expected[n]))
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert not any(thread.is_alive() for thread in threads)
+    at_once(work, 4)
     assert wrong == []
 
 
@@ -83,12 +77,4 @@ def test_memory_is_what_goes_in_and_out_and_a_copy(batch, tilt):
     copy = 4 * lanes * 40 * (40 + 2 * BORDER) ** 2
     together = 0 if batch == 1 else 4 * lanes * math.prod(A.out_shape)  # the measurements of those volumes
     for call, result in ((lambda: A(x), y), (lambda: A.adjoint(y), x)):
-        call()
-        allowed = result.nbytes + copy + together + 2**18
-        assert peak_extra(call) < allowed
-        tracemalloc.start()
-        try:
-            call()
-            assert tracemalloc.get_traced_memory()[1] < allowed  # what numpy and Python hold
-        finally:
-            tracemalloc.stop()
+        check_memory(call, result.nbytes + copy + together + 2**18)
