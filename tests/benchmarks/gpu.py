@@ -30,7 +30,11 @@ from operators import Convolution
 from tests.benchmarks import gpu_cone, gpu_ct
 from tests.benchmarks.harness import compare, environment
 
-TESTS = ("tests/operators/test_conformance.py", "tests/operators/ct/test_triton.py")
+TESTS = (
+    "tests/operators/test_conformance.py",
+    "tests/operators/ct/test_triton.py",
+    "tests/operators/test_nufft.py",
+)
 SECONDS = 530  # of the tests, before they are stopped
 
 
