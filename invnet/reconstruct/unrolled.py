@@ -41,7 +41,8 @@ class Unrolled(Reconstructor):
     - "hqs" [5]_, half-quadratic splitting as in `PlugAndPlay`: the minimiser z of
       ``|A z - y|^2 + d_k |A|^2 |z - x|^2``, and ``x <- m N_k(z / m, s_k)``. Each iteration has its own weight d and
       noise level s, a shared network too; m is the largest magnitude of the direct inverse, over all channels that the
-      network joins. The networks are denoisers that are told the level. With pretrained ones, training begins where plug and play ends.
+      network joins. The networks are denoisers that are told the level. With pretrained ones, training begins where
+      plug and play ends.
 
     f is the negative log-likelihood and L the Lipschitz constant of its gradient; for noise whose likelihood has none
     (counts, impulses), f is that of least squares. The scalars t (at first 1, of "itnet" 0.2), d (of "modl" at first
