@@ -96,7 +96,7 @@ class _Phased(Dataset):
 
 def _unet() -> nn.Module:
     """A U-Net without biases, as all networks here: the result scales with the data, whatever their units."""
-    return PostProcess(DRUNet(2, widths=(24, 48, 96), blocks=2, noise_conditioned=False, reduction=2, residual=True))
+    return PostProcess(DRUNet(2, widths=(16, 32, 64), blocks=2, noise_conditioned=False, reduction=2, residual=True))
 
 
 def _hqs() -> nn.Module:
@@ -136,7 +136,7 @@ def _recipe(
 
 
 _SHORT = dataclasses.replace(
-    MODERN, steps=4000, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=2000, checkpoint_every=250
+    MODERN, steps=10_000, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=5000, checkpoint_every=250
 )
 MRI = {
     "mri-unet": _recipe("zero-filled image and U-Net", _unet, _SHORT),
