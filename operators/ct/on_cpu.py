@@ -47,8 +47,8 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     result = np.zeros((len(source), *fixed.in_size), source.dtype)
     for _, geometry in _geometries(fixed):
         if (sight := _sight_lines(geometry, source.dtype)) is not None:
-            for sinogram, image in zip(source, result, strict=True):
-                _gather(sinogram, image, sight, geometry.ties)
+            for group in groups(len(source), 1):
+                _gather(source[group], result[group], sight, geometry.ties)
         else:
             _add_rays(source, result, geometry)
     return torch.from_numpy(result)
@@ -168,11 +168,12 @@ def _sight_lines(geometry: _Geometry, dtype: np.dtype) -> _SightLines | None:
     return _SightLines(driven, falls[:, None].astype(dtype), places, weights.astype(dtype))
 
 
-def _gather(sinogram: np.ndarray, image: np.ndarray, sight: _SightLines, upright: bool) -> None:
-    views = np.zeros((len(sight.driven), sinogram.shape[1] + 2 * parallel.BORDER), sinogram.dtype)
-    np.multiply(sinogram[sight.driven], sight.falls, out=views[:, parallel.BORDER : -parallel.BORDER])
-    kernel = partial(parallel.backproject_parallel, views, image, sight.places, sight.weights, upright)
-    run_in_ranges(kernel, -(-image.shape[0 if upright else 1] // parallel.ROWS))
+def _gather(sinograms: np.ndarray, images: np.ndarray, sight: _SightLines, upright: bool) -> None:
+    count, _, detectors = sinograms.shape
+    views = np.zeros((count, len(sight.driven), detectors + 2 * parallel.BORDER), sinograms.dtype)
+    np.multiply(sinograms[:, sight.driven], sight.falls, out=views[..., parallel.BORDER : -parallel.BORDER])
+    kernel = partial(parallel.backproject_parallel, views, images, sight.places, sight.weights, upright)
+    run_in_ranges(kernel, count * -(-images.shape[1 if upright else 2] // parallel.ROWS))
 
 
 def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geometry) -> torch.Tensor:

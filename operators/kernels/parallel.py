@@ -45,14 +45,14 @@ def can_gather(views):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def backproject_parallel(views, image, places, weights, upright, first_band, stop_band):  # type: ignore[no-untyped-def]
-    """Add the transpose of the projection to some views to the bands, of `ROWS` rows each, of a range.
+def backproject_parallel(views, images, places, weights, upright, first_task, stop_task):  # type: ignore[no-untyped-def]
+    """Add the transpose of the projection to some views to bands of `ROWS` rows: those of the first image, and so on.
 
     Parameters
     ----------
-    views : array, shape (views, bordered detectors)
+    views : array, shape (B, views, bordered detectors)
         What was measured, times how much a ray's weight falls from a detector to the next.
-    image : array, shape (height, width)
+    images : array, shape (B, height, width)
     places : array, shape (3, views), float64
         The detector at which a view sees pixel (0, 0), and by how much it moves per row and per column. Beyond the last
         view there is room to fill up a vector.
@@ -62,20 +62,28 @@ def backproject_parallel(views, image, places, weights, upright, first_band, sto
     upright : bool
         Whether rows are those of the image; else they are its columns.
     """
-    height, width = image.shape if upright else image.shape[::-1]
-    nearest, fraction = np.empty(places.shape[1], np.int32), np.empty(places.shape[1], image.dtype)
-    sums = np.empty((ROWS, RAYS), image.dtype)
-    for top in range(first_band * ROWS, min(stop_band * ROWS, height), ROWS):
+    height, width = images.shape[1:] if upright else images.shape[:0:-1]
+    nearest, fraction = np.empty(places.shape[1], np.int32), np.empty(places.shape[1], images.dtype)
+    sums = np.empty((ROWS, RAYS), images.dtype)
+    bands = (height + ROWS - 1) // ROWS
+    for task in range(first_task, stop_task):
+        n, top = task // bands, task % bands * ROWS
         for left in range(0, width, RAYS):
             middle = top + 0.5 * (ROWS - 1), left + 0.5 * (RAYS - 1)
-            _find_tile(places, middle, views.shape[1] - 2 * BORDER, nearest, fraction)
-            _sum_views(views, weights, nearest, fraction, sums)
-            for k in range(min(ROWS, height - top)):
-                for j in range(min(RAYS, width - left)):
-                    if upright:
-                        image[top + k, left + j] += sums[k, j]
-                    else:
-                        image[left + j, top + k] += sums[k, j]
+            _find_tile(places, middle, views.shape[2] - 2 * BORDER, nearest, fraction)
+            _sum_views(views[n], weights, nearest, fraction, sums)
+            if upright:
+                _add_tile(images[n, top : top + ROWS, left : left + RAYS], sums)
+            else:
+                _add_tile(images[n, left : left + RAYS, top : top + ROWS], sums.T)
+
+
+@_inner
+def _add_tile(part, sums):  # type: ignore[no-untyped-def]
+    """Add to a part of an image, at whose edge there may be less of it than of the tile."""
+    for i in range(part.shape[0]):
+        for j in range(part.shape[1]):
+            part[i, j] += sums[i, j]
 
 
 @_inner
