@@ -34,8 +34,8 @@ def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     for group in groups(len(source), _FEWEST):
         part = result[group]
         sums = part if len(part) == 1 else np.zeros((*fixed.out_size, LANES), source.dtype)
-        for ties, geometry in _geometries(fixed):
-            _project_group(source[group] if ties else source[group].swapaxes(1, 2), sums, geometry)
+        for geometry in _geometries(fixed):
+            _project_group(source[group] if geometry.ties else source[group].swapaxes(1, 2), sums, geometry)
         if len(part) > 1:
             part[:] = np.moveaxis(sums[..., : len(part)], -1, 0)
     return torch.from_numpy(result)
@@ -45,7 +45,7 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
     source = sinograms.numpy()
     result = np.zeros((len(source), *fixed.in_size), source.dtype)
-    for _, geometry in _geometries(fixed):
+    for geometry in _geometries(fixed):
         if (sight := _sight_lines(geometry, source.dtype)) is not None:
             for group in groups(len(source), 1):
                 _gather(source[group], result[group], sight, geometry.ties)
@@ -57,12 +57,15 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
 def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """What the derivative in the rays' courses needs: see `operators.ct.reference.line_sums`."""
     return torch.stack(
-        [_line_sums(images if ties else images.mT, cotangents, geometry) for ties, geometry in _geometries(fixed)]
+        [_line_sums(images if geometry.ties else images.mT, cotangents, geometry) for geometry in _geometries(fixed)]
     )
 
 
 class _Geometry(NamedTuple):
-    """What the kernels take of a geometry, in the order of their arguments."""
+    """What the kernels take of a geometry, in the order of their arguments.
+
+    If `ties` is set the rows are those of the image, else they are its columns.
+    """
 
     views: np.ndarray
     along: np.ndarray
@@ -71,14 +74,14 @@ class _Geometry(NamedTuple):
     spacing: np.ndarray
 
 
-def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
+def _geometries(fixed: Fixed) -> Iterator[_Geometry]:
     """For the rays that are driven along the rows, then for the others as the transposed image sees them."""
     views, places = fixed.tensors
     if not bool(torch.isfinite(views).all()):
         raise ValueError("a projection takes a finite geometry, got NaN or infinite entries: did learning it diverge?")
     along, depth = np.pad(places.numpy(), [(0, 0), (0, -places.shape[1] % RAYS)], "edge")
     for ties, oriented, spacing in orientations(views, fixed.numbers):
-        yield ties, _Geometry(oriented.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
+        yield _Geometry(oriented.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
 
 
 def groups(count: int, fewest: int = 2) -> list[slice]:
@@ -161,10 +164,10 @@ def _sight_lines(geometry: _Geometry, dtype: np.dtype) -> _SightLines | None:
     if (abs(step) < 1 - 1e-12).any():
         return None
     falls = abs(step) * np.hypot(geometry.spacing[0], slope * geometry.spacing[1])
-    per_column, per_row, most = 1 / step, -slope / step, 1 / abs(step)
+    per_column, per_row, reach = 1 / step, -slope / step, 1 / abs(step)
     places = np.zeros((3, len(driven) + -len(driven) % RAYS))
     places[:, : len(driven)] = -first / step - geometry.along[0], per_row, per_column
-    weights = np.stack([per_column, per_row, most, 1 - most], 1)
+    weights = np.stack([per_column, per_row, reach, 1 - reach], 1)
     return _SightLines(driven, falls[:, None].astype(dtype), places, weights.astype(dtype))
 
 

@@ -1,4 +1,4 @@
-"""The adjoint of Joseph's method for parallel rays and one image, on the CPU: a gather from the views.
+"""The adjoint of Joseph's method for parallel rays, on the CPU: a gather from the views.
 
 A parallel ray passes a row of pixels at ``column + step * detector``. Where steps are at least a pixel, only two rays
 pass a pixel at less than a pixel's distance: those left and right of the place, a real number, at which the view sees
@@ -57,8 +57,8 @@ def backproject_parallel(views, images, places, weights, upright, first_task, st
         The detector at which a view sees pixel (0, 0), and by how much it moves per row and per column. Beyond the last
         view there is room to fill up a vector.
     weights : array, shape (views, 4)
-        The detectors per column and per row, those in a pixel's width, and one less these: the largest weight of a ray,
-        and how far it is from the pixel where it has none, over how much its weight falls from a detector to the next.
+        The detectors per column and per row; how far from a pixel, in detectors, a ray's weight is zero; and one less
+        this distance.
     upright : bool
         Whether rows are those of the image; else they are its columns.
     """
@@ -108,11 +108,11 @@ def _sum_views(views, weights, nearest, fraction, sums):  # type: ignore[no-unty
         # As a pick counts: the nearest detector and those beyond, then those before. And the same of the next ones.
         ones = load(view, here), load(view, here - RAYS)
         nexts = load(view, here + 1), load(view, here - RAYS + 1)
-        per_column, per_row, most, gap = weights[v]
+        per_column, per_row, reach, gap = weights[v]
         seen = fused(columns, per_column, fraction[v])
         for k in range(ROWS):
             place = fused(k - 0.5 * (ROWS - 1), per_row, seen)
             left = rounded_down(place)
             beyond, index = place - left, whole(left)
-            total = fused(maximum(most - beyond, 0.0), pick(ones[0], ones[1], index), load(sums[k], 0))
+            total = fused(maximum(reach - beyond, 0.0), pick(ones[0], ones[1], index), load(sums[k], 0))
             store(sums[k], 0, fused(maximum(beyond - gap, 0.0), pick(nexts[0], nexts[1], index), total))
