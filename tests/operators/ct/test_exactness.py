@@ -32,7 +32,7 @@ def adjoint_error_one_by_one(A, dtype, count=16):
     sum may be nearly zero by chance: of 300 random ones the rounding of this sum takes one in twenty above 1e-6 even by
     the weights of double precision, each rounded once. By ours it is one in five: as positions within a block of rows
     are rounded to 32 bits, the weights of both directions differ by 2e-7 (fan) and 3e-7 (parallel) of their norm in the
-    median. Nothing but double precision would help, in which a projection takes twice the time.
+    median. Counting rows from a block's middle would lower that by a third, and the forward map's speed by 5 %.
     """
     x, y = random(count, *A.in_shape, dtype=dtype), random(count, *A.out_shape, dtype=dtype)
     image, back = torch.stack([A(each) for each in x]), torch.stack([A.adjoint(each) for each in y])
