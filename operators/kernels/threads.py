@@ -36,25 +36,27 @@ def run_in_ranges(kernel: Callable[[int, int], object], count: int) -> None:
         kernel(0, count)
         return
     parts = min(count, threads * _RANGES_PER_THREAD)
-    ranges = collections.deque(itertools.pairwise(count * part // parts for part in range(parts + 1)))
+    edges = itertools.pairwise(count * part // parts for part in range(parts + 1))
+    # The kernel is held by these alone: a thread that comes late still has its list, but not the data, which may be big.
+    tasks = collections.deque(functools.partial(kernel, start, stop) for start, stop in edges)
     pool = _pool(os.getpid(), threads - 1)
-    others = [pool.submit(_work_off, kernel, ranges) for _ in range(threads - 1)]
+    others = [pool.submit(_work_off, tasks) for _ in range(threads - 1)]
     try:
-        _work_off(kernel, ranges)
+        _work_off(tasks)
     finally:
-        ranges.clear()  # after an error
+        tasks.clear()  # after an error
         for other in others:
             if not other.cancel():  # what has not begun by now would find nothing left to do
                 other.result()
 
 
-def _work_off(kernel: Callable[[int, int], object], ranges: collections.deque[tuple[int, int]]) -> None:
+def _work_off(tasks: collections.deque[Callable[[], object]]) -> None:
     while True:
         try:
-            start, stop = ranges.popleft()
+            task = tasks.popleft()
         except IndexError:
             return
-        kernel(start, stop)
+        task()
 
 
 @functools.lru_cache
