@@ -13,6 +13,8 @@ import torch
 
 __all__ = ["run_in_ranges"]
 
+_Tasks = collections.deque[Callable[[], object]]
+
 _RANGES_PER_THREAD = 4  # so that a thread which is held up leaves work to the others
 
 
@@ -37,8 +39,8 @@ def run_in_ranges(kernel: Callable[[int, int], object], count: int) -> None:
         return
     parts = min(count, threads * _RANGES_PER_THREAD)
     edges = itertools.pairwise(count * part // parts for part in range(parts + 1))
-    # The kernel is held by these alone: a thread that comes late still has its list, but not the data, which may be big.
-    tasks = collections.deque(functools.partial(kernel, start, stop) for start, stop in edges)
+    # These alone hold the kernel and so its data: what a thread that comes late finds is an empty list.
+    tasks: _Tasks = collections.deque(functools.partial(kernel, start, stop) for start, stop in edges)
     pool = _pool(os.getpid(), threads - 1)
     others = [pool.submit(_work_off, tasks) for _ in range(threads - 1)]
     try:
@@ -50,7 +52,7 @@ def run_in_ranges(kernel: Callable[[int, int], object], count: int) -> None:
                 other.result()
 
 
-def _work_off(tasks: collections.deque[Callable[[], object]]) -> None:
+def _work_off(tasks: _Tasks) -> None:
     while True:
         try:
             task = tasks.popleft()
