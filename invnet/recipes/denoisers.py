@@ -50,6 +50,6 @@ DENOISERS = {
         physics=GaussianLevels(25 / 255),
         loss=Supervised,
         # The paper's: 80 000 steps of 128 patches.
-        options=dataclasses.replace(MODERN, steps=7000, batch_size=16, warmup=200, checkpoint_every=200),
+        options=dataclasses.replace(MODERN, steps=6000, batch_size=16, warmup=200, checkpoint_every=200),
     ),
 }

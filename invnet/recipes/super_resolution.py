@@ -25,7 +25,7 @@ FACTORS = (2, 4)
 
 # What a processor core does in half an hour.
 _SHORT = dataclasses.replace(MODERN, steps=4000, batch_size=8, lr=1e-3, warmup=200)
-_VDSR = dataclasses.replace(_SHORT, steps=6000, lr=5e-4)
+_VDSR = dataclasses.replace(_SHORT, steps=5000, lr=5e-4)
 
 
 def _smaller(factors: tuple[int, ...]) -> PhysicsOf:
