@@ -15,8 +15,9 @@ import torch
 
 from operators.ct.on_cpu import groups
 from operators.ct.orientations import ORIENTATIONS, Orientation
-from operators.kernels import joseph3d
+from operators.kernels import gradient3d, joseph3d
 from operators.kernels.joseph import BORDER
+from operators.kernels.rays3d import BLOCK
 from operators.kernels.threads import run_in_ranges
 from operators.kernels.vector import LANES
 from operators.linear_pair import Fixed
@@ -59,7 +60,7 @@ def view_gradient(volumes: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed)
         for volume, cotangent in zip(volumes, cotangents, strict=True):
             bordered = _bordered(volume[None], orientation).squeeze(-1)
             arrays = bordered.numpy(), cotangent.numpy(), part.numpy()
-            run_in_ranges(partial(joseph3d.view_gradient, *arrays, *geometry), len(geometry.chosen))
+            run_in_ranges(partial(gradient3d.view_gradient, *arrays, *geometry), len(geometry.chosen))
         gradient[:, orientation.entries] += part
     return gradient
 
@@ -84,7 +85,7 @@ def _backproject_driven(
 ) -> None:
     bordered = _bordered(volumes, orientation, empty=True)
     kernel = partial(joseph3d.backproject_volume, bordered.flatten(2).numpy(), values.numpy(), *geometry)
-    run_in_ranges(kernel, -(-len(bordered) // joseph3d.BLOCK))
+    run_in_ranges(kernel, -(-len(bordered) // BLOCK))
     upright = volumes.permute(0, *(1 + dim for dim in orientation.dims))
     upright += _inner(bordered)[..., : len(volumes)].movedim(-1, 0)
 
