@@ -117,9 +117,7 @@ def _trained(
 def _run(
     method: invnet.Reconstructor, problem: Problem, operator: operators.LinearOperator, y: torch.Tensor
 ) -> torch.Tensor:
-    image = method(y, invnet.Physics(operator, noise=invnet.noise.Gaussian(problem.sigma)))
-    assert isinstance(image, torch.Tensor)
-    return image
+    return method(y, invnet.Physics(operator, noise=invnet.noise.Gaussian(problem.sigma)))
 
 
 _METHODS = {
