@@ -12,7 +12,7 @@ from invnet.sensor import Saturation
 __all__ = ["SOLVERS", "choose_solver", "fista_crawls", "hindrance"]
 
 SOLVERS = ("auto", "primal-dual", "fista", "gradient", "admm")
-_SHORTEST = 5e-3  # the share of an image's size by which fista's steps should be able to change a pixel
+_SHORTEST = 1e-3  # the share of an image's size by which a step of fista should be able to change a pixel
 
 
 def choose_solver(solver: str, prior: Prior, physics: Physics, bounded: bool) -> str:
