@@ -139,6 +139,13 @@ def test_what_was_not_done_is_said(run, photo):
     assert "Warning: MAP was not done after 1 iterations; --iterations and --tol say when it ends" in result.output
 
 
+def test_a_cfl_file_without_its_header(run):
+    write_cfl("kspace.cfl", torch.ones(4, 4, dtype=torch.complex64))
+    Path("kspace.hdr").unlink()
+    output = run("kspace.cfl", "--physics", "cartesian-mri", exit_code=1)
+    assert output.splitlines() == ["Error: kspace.hdr: no such file or directory"]
+
+
 def test_downsample(run, photo):
     coarse = operators.Downsample(photo.shape, 2)(photo)
     write_tiff("coarse.tif", coarse)
