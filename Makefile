@@ -40,7 +40,7 @@ matrix: $(VENV)/test
 quality: $(VENV)/test
 	$(VENV)/bin/python -m tests.quality --set12 "$(SET12)" --set5 "$(SET5)" --scans "$(SCANS)"
 
-gpu: $(VENV)/test
+gpu: $(VENV)/gpu
 	$(VENV)/bin/python -m tests.benchmarks.gpu
 
 docs: $(VENV)/docs
@@ -67,6 +67,10 @@ $(VENV)/test: $(VENV)/torch.txt pyproject.toml constraints.txt tests/peers.txt
 
 $(VENV)/bench: $(VENV)/test tests/benchmarks/peers.txt
 	$(PIP) --no-deps --requirement tests/benchmarks/peers.txt
+	touch $@
+
+$(VENV)/gpu: $(VENV)/bench
+	$(CONSTRAINED) --editable ".[mri-cuda]"
 	touch $@
 
 $(VENV)/docs: $(VENV)/torch.txt pyproject.toml constraints.txt

@@ -9,6 +9,7 @@ import torch
 
 import invnet
 import operators
+from invnet.pretrained import names
 from invnet_cli.names import TRAINED
 from invnet_cli.pictures import Crop
 from invnet_cli.problem import Problem
@@ -129,7 +130,22 @@ def _plug_and_play(
 def _trained(
     problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings, _: bool
 ) -> torch.Tensor:
-    method = invnet.pretrained(settings.method).to(settings.device)
+    return _by_weights(settings.method, problem, operator, y, settings)
+
+
+def _edsr(
+    problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings, _: bool
+) -> torch.Tensor:
+    factor = settings.factor or 2
+    if f"edsr-x{factor}" not in names():
+        raise ValueError(f"edsr is for --factor 2 or 4, got {factor}")
+    return _by_weights(f"edsr-x{factor}", problem, operator, y, settings)
+
+
+def _by_weights(
+    name: str, problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings
+) -> torch.Tensor:
+    method = invnet.pretrained(name).to(settings.device)
     assert isinstance(method, invnet.Reconstructor)
     return _run(method, problem, operator, y)
 
@@ -140,8 +156,8 @@ def _run(
     physics = invnet.Physics(operator, noise=invnet.noise.Gaussian(problem.sigma))
     image, info = method(y, physics, return_info=True)
     if not info.converged:
-        allows = "; --iterations and --tol say when it ends"
-        click.echo(f"Warning: {method.name} was not done after {info.iterations} iterations{allows}", err=True)
+        done = f"{info.iterations} iterations; --iterations allows more"
+        click.echo(f"Warning: {method.name} was not done after {done}", err=True)
     return image
 
 
@@ -154,4 +170,5 @@ _METHODS = {
     "deep-image-prior": _deep_image_prior,
     "plug-and-play": _plug_and_play,
     **dict.fromkeys(TRAINED, _trained),
+    "edsr": _edsr,
 }

@@ -22,12 +22,14 @@ METHODS = {
     "plug-and-play": "a denoiser of photographs in the place of a prior, and steps towards the data",
     "ct-unet": "a trained network that corrects the filtered backprojection",
     "ct-itnet": "trained networks between steps towards the data of CT",
+    "edsr": "a trained network that makes a photograph --factor 2 or 4 times larger",
 }
 
-# Methods of the library's trained weights, with the physics that they were trained for.
+# Methods with trained weights, with the physics that they were trained for.
 TRAINED = {
     "ct-unet": "parallel-beam",
     "ct-itnet": "parallel-beam",
+    "edsr": "downsample",
 }
 
 # Options that belong to some physics or methods only: to give them elsewhere is a mistake.

@@ -38,7 +38,7 @@ Examples:
   invnet reconstruct sinogram.npy --physics parallel-beam --angles 0:180 --method ct-itnet --out slice.png
   invnet reconstruct brain.npy --physics cartesian-mri --method map-wavelet --out brain.nii.gz
   invnet reconstruct photo.png --physics deblur --kernel shake.png --out sharp.png
-  invnet reconstruct photo.jpg --physics downsample --factor 2 --out larger.png
+  invnet reconstruct photo.jpg --physics downsample --factor 2 --method edsr --out larger.png
 """
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from invnet_cli.group import Name, debug_option
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["train"]
 
@@ -18,6 +23,7 @@ Examples:
   invnet list recipes
   invnet train denoiser-gray --images BSDS500/train --validation set12 --out denoiser.safetensors
   invnet train denoiser-gray --images photographs --out trial.safetensors --steps 100
+  invnet train denoiser-gray --start denoiser-gray --images my-images --out mine.safetensors --steps 1000
 """
 
 
@@ -27,6 +33,7 @@ Examples:
 @click.option("--validation", type=_FOLDER, help="A folder of photographs to choose the best weights with.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The weights, in safetensors.")
 @click.option("--force", is_flag=True, help="Replace the output if it exists.")
+@click.option("--start", help="Weights to begin with: a pretrained model's name, or a file of weights in safetensors.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
 @click.option("--steps", type=click.IntRange(min=1), help="Other than the recipe's, to try it.")
 @debug_option
@@ -38,6 +45,7 @@ def train(
     validation: Path | None,
     out: Path,
     force: bool,
+    start: str | None,
     device: str,
     steps: int | None,
 ) -> None:
@@ -61,6 +69,7 @@ def train(
         RECIPES[name],
         images,
         validation,
+        start=None if start is None else _weights(start),
         checkpoint=out.with_suffix(".checkpoint"),
         device=usable(device),
         steps=steps,
@@ -69,3 +78,22 @@ def train(
     with replacing(out, overwrite=force) as fresh:
         save_file({key: tensor.contiguous() for key, tensor in model.state_dict().items()}, fresh)
     click.echo(f"{out}: {result}")
+
+
+def _weights(start: str) -> Mapping[str, torch.Tensor]:
+    """Of a pretrained model, or from a file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from invnet.pretrained import names, weights
+
+    if start in names():
+        return weights(start)
+    if not Path(start).is_file():
+        raise FileNotFoundError(
+            f"{start}: there is no such file, and no pretrained model; there are {', '.join(names())}"
+        )
+    try:
+        return load_file(start)
+    except SafetensorError as error:
+        raise ValueError(f"{start}: no weights in safetensors: {error}") from error

@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
 
-from invnet.pretrained.denoiser import ImageDenoiser
+from invnet.nets.image_denoiser import ImageDenoiser
 from invnet.priors import ProximalDenoiser
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor
 
-__all__ = ["card", "names", "pretrained"]
+__all__ = ["card", "names", "pretrained", "weights"]
 
 FOLDER = Path(__file__).parent
 
@@ -103,6 +103,37 @@ def pretrained(name: str) -> nn.Module:
     torch.Size([64, 64])
     """
     about = card(name)
+    with torch.random.fork_rng(devices=[]):
+        model = RECIPES[about["recipe"]].model()
+    model.load_state_dict(weights(name))
+    return _at_the_door(model).eval().requires_grad_(False)
+
+
+def weights(name: str) -> dict[str, torch.Tensor]:
+    """The weights of a pretrained model, as its recipe trains them: `invnet.recipes.follow` can begin with them.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        In 32 bits.
+
+    Raises
+    ------
+    ValueError
+        If there is no model of this name.
+    OSError
+        If they are damaged.
+
+    Examples
+    --------
+    >>> sum(weight.numel() for weight in weights("denoiser-gray").values()) == card("denoiser-gray")["parameters"]
+    True
+    """
+    about = card(name)
     path = FOLDER / f"{name}.safetensors"
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
@@ -111,15 +142,10 @@ def pretrained(name: str) -> nn.Module:
             f"pretrained: {path} is damaged: its SHA-256 is {found}, and should be {about['sha256']}; reinstall invnet"
         )
     try:
-        weights = load_safetensors(content)
+        kept = load_safetensors(content)
     except SafetensorError as error:
         raise OSError(f"pretrained: {path} can't be read: {error}") from error
-    with torch.random.fork_rng(devices=[]):
-        model = RECIPES[about["recipe"]].model()
-    model.load_state_dict(
-        {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
-    )
-    return _at_the_door(model).eval().requires_grad_(False)
+    return {key: value.float() if value.is_floating_point() else value for key, value in kept.items()}
 
 
 def _at_the_door(model: nn.Module) -> nn.Module:

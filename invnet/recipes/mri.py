@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -14,11 +14,14 @@ from invnet.data import Patches
 from invnet.data.patches import Images
 from invnet.losses import Supervised
 from invnet.nets import DRUNet
+from invnet.nets.image_denoiser import ImageDenoiser
 from invnet.noise import Gaussian
 from invnet.physics import Physics
+from invnet.recipes.denoisers import gray_denoiser
 from invnet.recipes.recipe import MODERN, Recipe
 from invnet.reconstruct import PostProcess, Unrolled
 from invnet.train import TrainOptions
+from invnet.train.loop import OptimizerOf
 from operators.mri import CartesianMRI, random_mask
 
 __all__ = ["CENTRE", "MRI", "coil_maps", "scan"]
@@ -93,16 +96,33 @@ class _Phased(Dataset):
 
 def _unet() -> nn.Module:
     """A U-Net without biases, as all networks here: the result scales with the data, whatever their units."""
-    return PostProcess(DRUNet(2, widths=(24, 48, 96), blocks=2, noise_conditioned=False, reduction=2, residual=True))
+    return PostProcess(DRUNet(2, widths=(16, 32, 64), blocks=2, noise_conditioned=False, reduction=2, residual=True))
 
 
-def _variational() -> nn.Module:
-    """A variational network of small U-Nets; the coils' squares add up to one, so the operator's norm is one."""
-    nets = [DRUNet(2, widths=(16, 32, 64), blocks=1, noise_conditioned=False) for _ in range(6)]
-    return Unrolled(nets, method="variational", norm=1.0)
+def _hqs() -> nn.Module:
+    """Five iterations that share a denoiser; the coils' squares add up to one, so the operator's norm is one."""
+    return Unrolled(ImageDenoiser(gray_denoiser()), iterations=5, method="hqs", norm=1.0)
 
 
-def _recipe(title: str, model: Callable[[], nn.Module], options: TrainOptions) -> Recipe:
+def _begin_as_plug_and_play(model: nn.Module) -> None:
+    from invnet.pretrained import weights  # which needs the recipes
+
+    model.get_submodule("nets.0.net").load_state_dict(weights("denoiser-gray"))
+
+
+def _adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The weights of the denoiser are good already, and there are few weights and levels of the iterations."""
+    rates = {1: 2e-2, 4: 2e-4}
+    return torch.optim.Adam([{"params": [parameter], "lr": rates[parameter.ndim]} for parameter in parameters])
+
+
+def _recipe(
+    title: str,
+    model: Callable[[], nn.Module],
+    options: TrainOptions,
+    prepare: Callable[[nn.Module], None] | None = None,
+    optimizer: OptimizerOf | None = None,
+) -> Recipe:
     return Recipe(
         title=f"{title}, for 4 or 8 times undersampled k-space of several coils",
         model=model,
@@ -110,15 +130,21 @@ def _recipe(title: str, model: Callable[[], nn.Module], options: TrainOptions) -
         physics=_any_scan,
         loss=lambda: Supervised("l1"),
         options=options,
+        prepare=prepare,
+        optimizer=optimizer,
     )
 
 
 _SHORT = dataclasses.replace(
-    MODERN, steps=4000, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=2000, checkpoint_every=250
+    MODERN, steps=10_000, batch_size=1, lr=1e-3, warmup=200, ema=0.998, validate_every=5000, checkpoint_every=250
 )
-_LONG = dataclasses.replace(MODERN, batch_size=4, lr=5e-4)
-
 MRI = {
     "mri-unet": _recipe("zero-filled image and U-Net", _unet, _SHORT),
-    "mri-variational": _recipe("variational network", _variational, _LONG),
+    "mri-hqs": _recipe(
+        "unrolled half-quadratic splitting that begins as plug and play with denoiser-gray",
+        _hqs,
+        dataclasses.replace(_SHORT, steps=1000, warmup=50, ema=0.99, validate_every=1000, checkpoint_every=50),
+        _begin_as_plug_and_play,
+        _adam,
+    ),
 }

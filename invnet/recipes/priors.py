@@ -22,7 +22,8 @@ _RATES = {4: 2e-3, 2: 2e-3, 0: 2e-2}
 
 def _ridge() -> ProximalDenoiser:
     """A convex ridge regulariser that begins as the sum of the magnitudes of responses to cosine filters."""
-    prior = ConvexRidge(channels=(24,), size=5)
+    # Patches end where photographs go on: only whole neighbourhoods count.
+    prior = ConvexRidge(channels=(24,), size=5, boundary="valid")
     with torch.no_grad():
         prior.bank.filters[0].copy_(FieldOfExperts(size=5).filters()[:, None])
         prior.log_scale.fill_(math.log(40.0))
@@ -39,11 +40,11 @@ PRIORS = {
     "ridge": Recipe(
         title="convex ridge regulariser of grey photographs, a prior for maximum a posteriori estimates",
         model=_ridge,
-        samples=lambda images: Patches(images, 32),
+        samples=lambda images: Patches(images, 40),
         physics=GaussianLevels(5 / 255, 40 / 255),
         loss=lambda: Supervised("l1"),
         options=dataclasses.replace(
-            MODERN, steps=600, batch_size=8, warmup=20, precision="float32", ema=0.98, checkpoint_every=100
+            MODERN, steps=1500, batch_size=8, warmup=20, precision="float32", ema=0.98, checkpoint_every=100
         ),
         optimizer=_adam,
     ),

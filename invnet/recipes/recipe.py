@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -48,6 +48,8 @@ class Recipe:
     options : TrainOptions
     gray : bool
         Whether images are read as grey.
+    prepare : callable, optional
+        Gives the untrained model the weights to begin with, where they are not random.
     optimizer : callable, optional
         From the parameters to an optimiser, as `invnet.train` takes it.
 
@@ -66,6 +68,7 @@ class Recipe:
     loss: Callable[[], Loss]
     options: TrainOptions
     gray: bool = True
+    prepare: Callable[[nn.Module], None] | None = None
     optimizer: Callable[..., torch.optim.Optimizer] | None = None
 
 
@@ -74,6 +77,7 @@ def follow(
     images: str | os.PathLike[str],
     validation: str | os.PathLike[str] | None = None,
     *,
+    start: Mapping[str, torch.Tensor] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     steps: int | None = None,
@@ -86,6 +90,9 @@ def follow(
     recipe : Recipe
     images, validation : path-like
         Folders of photographs, to train and to choose the best weights with.
+    start : mapping of str to torch.Tensor, optional
+        The weights to begin with, the `state_dict` of such a model, instead of random ones: to train a model longer, or
+        to fit it to images of one's own.
     checkpoint : path-like, optional
         The file that the state of the run is kept in.
     device : str
@@ -104,7 +111,7 @@ def follow(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a folder is not there or holds no image.
+        If a folder is not there or holds no image, or `start` is of another architecture.
 
     Examples
     --------
@@ -117,7 +124,12 @@ def follow(
         options = dataclasses.replace(options, steps=steps, warmup=min(options.warmup, steps))
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
-        model = recipe.model().to(device)
+        model = recipe.model()
+        if recipe.prepare is not None:
+            recipe.prepare(model)
+    if start is not None:
+        _begin_with(model, start, recipe)
+    model.to(device)
     result = train(
         model,
         recipe.samples(ImageFolder(images, gray=recipe.gray)),
@@ -130,3 +142,15 @@ def follow(
         resume=True,
     )
     return model.cpu(), result
+
+
+def _begin_with(model: nn.Module, start: Mapping[str, torch.Tensor], recipe: Recipe) -> None:
+    shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    given = {name: tuple(weight.shape) for name, weight in start.items()}
+    if shapes != given:
+        odd = next(name for name in {**shapes, **given} if shapes.get(name) != given.get(name))
+        raise ValueError(
+            f"follow: start takes weights of the model for {recipe.title!r}, in which {odd} is "
+            f"{shapes.get(odd, 'not there')}; got one in which it is {given.get(odd, 'not there')}"
+        )
+    model.load_state_dict(start)  # in 32 bits, whatever they were kept in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -10,17 +11,20 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from invnet.checks import check_number
+from invnet.nets.base import ConvNet
 from invnet.nets.on_images import OnImages, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.likelihood import lipschitz_constant
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
+from operators.solve.shared import peak
 
 __all__ = ["Unrolled"]
 
 # The scalars that training begins with.
-_FIRST = {"proximal-gradient": 1.0, "variational": 1.0, "modl": 0.05, "itnet": 0.2}
+_FIRST = {"proximal-gradient": 1.0, "variational": 1.0, "modl": 0.05, "itnet": 0.2, "hqs": 0.2}
+_LEVELS = (0.1, 0.01)  # the first noise level of "hqs" and the last, of images of magnitude one
 
 
 class Unrolled(Reconstructor):
@@ -33,11 +37,16 @@ class Unrolled(Reconstructor):
     - "modl" [3]_: ``z <- N_k(x)``, and x the minimiser of ``|A x - y|^2 + d_k |A|^2 |x - z|^2``, by the operator's
       `solve_normal`. Its gradients are implicit: one more solve, whatever the iterations of the first;
     - "itnet" [4]_: ``x <- N_k(x - t_k B(A x - y))``, where B is the operator's direct inverse in the place of the
-      adjoint: for tomography, where the gradient hardly moves the high frequencies.
+      adjoint: for tomography, where the gradient hardly moves the high frequencies;
+    - "hqs" [5]_, half-quadratic splitting as in `PlugAndPlay`: the minimiser z of
+      ``|A z - y|^2 + d_k |A|^2 |z - x|^2``, and ``x <- m N_k(z / m, s_k)``. Each iteration has its own weight d and
+      noise level s, a shared network too; m is the largest magnitude of the direct inverse. The networks are
+      denoisers that are told the level. With pretrained ones, training begins where plug and play ends.
 
     f is the negative log-likelihood and L the Lipschitz constant of its gradient; for noise whose likelihood has none
-    (counts, impulses), f is that of least squares. The scalars t (at first 1, of "itnet" 0.2) and d (at first 0.05) are
-    learned. "modl" and "itnet" know least squares alone, without the sensor.
+    (counts, impulses), f is that of least squares. The scalars t (at first 1, of "itnet" 0.2), d (of "modl" at first
+    0.05, of "hqs" ``0.2 (0.01 / s)^2``) and s (from 0.1 to 0.01) are learned. "modl", "itnet" and "hqs" know least
+    squares alone, without the sensor.
 
     Parameters
     ----------
@@ -46,7 +55,7 @@ class Unrolled(Reconstructor):
         complex images by `invnet.nets.OnImages`, which fits others too.
     iterations : int, optional
         With one network; by default 8.
-    method : {"proximal-gradient", "variational", "modl", "itnet"}
+    method : {"proximal-gradient", "variational", "modl", "itnet", "hqs"}
     norm : float, optional
         The operator's norm ``|A|``. Without, it is asked of the operator, which keeps it, unless it is a user's own
         or learnable and finds it by iteration (`operators.LinearOperator.norm`): in each call, that takes longer than
@@ -70,6 +79,7 @@ class Unrolled(Reconstructor):
        Trans. Med. Imaging 38, 2019.
     .. [4] M. Genzel, I. Gühring, J. Macdonald and M. März, "Near-exact recovery for tomographic inverse problems via
        deep learning", ICML 2022.
+    .. [5] K. Zhang, L. Van Gool and R. Timofte, "Deep unfolding network for image super-resolution", CVPR 2020.
 
     Examples
     --------
@@ -101,16 +111,34 @@ class Unrolled(Reconstructor):
         if norm is not None and check_number(norm, self.name, "norm") <= 0:
             raise ValueError(f"Unrolled: norm must be positive, got {norm}")
         self.nets = nn.ModuleList(cast(nn.Module, on_images(cast(nn.Module, net))) for net in given)
+        if method == "hqs" and any(isinstance(net, ConvNet) and not net.noise_conditioned for net in given):
+            raise ValueError("Unrolled: hqs takes networks that are told the noise level (noise_conditioned=True)")
         self.iterations, self.norm, self.checkpointing = count, norm, checkpointing
         self.method = check_choice(method, _FIRST, self.name, "method")
-        # By their logarithm, for they are positive; one for all iterations if the network is.
-        self.log_scalars = nn.Parameter(torch.full((len(given),), _FIRST[method]).log())
+        # By their logarithm, for they are positive; one for all iterations if the network is and has no levels.
+        if method == "hqs":
+            first, last = _LEVELS
+            self.log_levels = nn.Parameter(torch.linspace(math.log(first), math.log(last), count))
+            levels = self.log_levels.detach().exp()
+            self.log_scalars = nn.Parameter((_FIRST[method] * (last / levels) ** 2).log())
+        else:
+            self.log_scalars = nn.Parameter(torch.full((len(given),), _FIRST[method]).log())
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         x = physics.direct_inverse(y)
+        if self.method == "hqs":
+            A = physics.operator
+            size = peak(x.detach(), len(A.in_shape))
+            x = self._iterated(x / over_batch(size, A.in_shape), y / over_batch(size, A.out_shape), physics)
+            x = x * over_batch(size, A.in_shape)
+        else:
+            x = self._iterated(x, y, physics)
+        return x, Info(iterations=self.iterations)
+
+    def _iterated(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> torch.Tensor:
         iterate: Callable[..., torch.Tensor]
-        if self.method == "modl":
-            iterate, unit = self._modl, self._size(physics) ** 2
+        if self.method in ("modl", "hqs"):
+            iterate, unit = {"modl": self._modl, "hqs": self._hqs}[self.method], self._size(physics) ** 2
         elif self.method == "itnet":
             iterate, unit = self._itnet, torch.ones(())
         else:
@@ -121,7 +149,7 @@ class Unrolled(Reconstructor):
                 x = checkpoint(iterate, x, y, physics, unit, k, use_reentrant=False)
             else:
                 x = iterate(x, y, physics, unit, k)
-        return x, Info(iterations=self.iterations)
+        return x
 
     def _descend(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
         """An iteration of proximal gradients or of a variational network."""
@@ -132,16 +160,23 @@ class Unrolled(Reconstructor):
         return self._run(x - descent, k)
 
     def _modl(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
-        A, z = physics.operator, self._run(x, k)
+        return self._closest(self._run(x, k), y, physics, unit, k)
+
+    def _hqs(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
+        return self._run(self._closest(x, y, physics, unit, k), k, self.log_levels[k].exp())
+
+    def _closest(self, z: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
+        """The image near z that explains the data."""
+        A, real = physics.operator, z.real.dtype
         # As a correction to z: for a small damping the plain form loses digits.
-        return z + A.solve_normal(A.adjoint(y - A(z)), self._scalar(k).to(x.real.dtype) * unit.to(x.real.dtype))
+        return z + A.solve_normal(A.adjoint(y - A(z)), self._scalar(k).to(real) * unit.to(real))
 
     def _itnet(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, _: torch.Tensor, k: int) -> torch.Tensor:
         step = self._scalar(k).to(x.real.dtype)
         return self._run(x - step * physics.direct_inverse(physics.operator(x) - y), k)
 
-    def _run(self, x: torch.Tensor, k: int) -> torch.Tensor:
-        result = self.nets[k % len(self.nets)](x)
+    def _run(self, x: torch.Tensor, k: int, *level: torch.Tensor) -> torch.Tensor:
+        result = self.nets[k % len(self.nets)](x, *level)
         if not isinstance(result, torch.Tensor) or result.shape != x.shape:
             got = tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
             raise ValueError(
@@ -150,7 +185,7 @@ class Unrolled(Reconstructor):
         return result
 
     def _scalar(self, k: int) -> torch.Tensor:
-        return self.log_scalars[k % len(self.nets)].exp()
+        return self.log_scalars[k % len(self.log_scalars)].exp()
 
     def _size(self, physics: Physics) -> torch.Tensor:
         return physics.operator.norm() if self.norm is None else torch.tensor(self.norm)

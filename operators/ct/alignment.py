@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from operators.checks import check_finite
+from operators.ct.geometry import as_angles, sizes
 
 __all__ = ["find_detector_offset"]
 
@@ -34,8 +35,14 @@ def find_detector_offset(
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit or there are fewer than three views, or a view holds nothing.
+    TypeError, ValueError
+        If the sinogram is not real and finite, the shapes do not fit, fewer than three angles differ, or a view holds
+        nothing.
+
+    Warns
+    -----
+    UserWarning
+        If the angles look like degrees.
 
     References
     ----------
@@ -54,7 +61,10 @@ def find_detector_offset(
     """
     owner = "find_detector_offset"
     check_finite(sinogram, owner, "sinogram")
-    angles = torch.as_tensor(angles, dtype=torch.float64, device=sinogram.device)
+    if sinogram.is_complex():
+        raise TypeError(f"{owner}: sinogram takes real numbers, got {sinogram.dtype}")
+    angles = as_angles(angles, owner).detach().to(sinogram.device, torch.float64)
+    (spacing,) = sizes(detector_spacing, 1, owner, "detector_spacing")
     if sinogram.ndim < 2 or sinogram.shape[-2] != len(angles) or len(angles) < 3:
         raise ValueError(
             f"{owner}: takes a sinogram of shape (..., views, detectors), and angles of its views, three or more; "
@@ -62,11 +72,13 @@ def find_detector_offset(
         )
     profiles = sinogram.double()
     place = torch.arange(sinogram.shape[-1], dtype=torch.float64, device=sinogram.device)
-    place = (place - (sinogram.shape[-1] - 1) / 2) * detector_spacing
+    place = (place - (sinogram.shape[-1] - 1) / 2) * spacing
     mass = profiles.sum(-1)
     if not bool((mass.abs() > 0).all()):
         raise ValueError(f"{owner}: a view of the sinogram sums to zero: it has no centre of mass")
     centre = (profiles * place).sum(-1) / mass
     waves = torch.stack([torch.ones_like(angles), angles.cos(), angles.sin()], dim=-1)
+    if int(torch.linalg.matrix_rank(waves)) < 3:
+        raise ValueError(f"{owner}: takes views of at least three angles that differ, got fewer")
     mean = centre @ torch.linalg.pinv(waves)[0]
     return -mean.to(sinogram.dtype)

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from operators.ct.on_cpu import groups
 from operators.ct.orientations import ORIENTATIONS, Orientation
@@ -44,7 +43,9 @@ def backproject(measured: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     for group in groups(len(measured)):
         part, values = result[group], measured[group].movedim(0, -1)
         if len(part) > 1:
-            values = F.pad(values, (0, LANES - len(part))).contiguous()
+            lanes = measured.new_zeros((*fixed.out_size, LANES))
+            lanes[..., : len(part)] = values
+            values = lanes
         for orientation, geometry in _geometries(fixed):
             _backproject_driven(values, part, orientation, geometry)
     return result

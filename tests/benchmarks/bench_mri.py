@@ -108,7 +108,7 @@ def mrpro_nufft(points):
     """mrpro's operator, of tensors (..., coils, depth, height, width) and (..., coils, 1, spokes, samples)."""
     mrpro = peers.mrpro()
     ky, kx = points.float().movedim(-1, 0)[:, None, None, None]
-    trajectory = mrpro.data.KTrajectory(kz=torch.zeros(1, 1, 1, 1, 1), ky=ky, kx=kx)
+    trajectory = mrpro.data.KTrajectory(kz=ky.new_zeros(1, 1, 1, 1, 1), ky=ky, kx=kx)
     size = [RADIAL_SIZE] * 2
     return mrpro.operators.NonUniformFastFourierOp(("y", "x"), size, size, trajectory)
 

@@ -3,11 +3,14 @@
 The parts, each within nine minutes:
 
 - ``tests``: the GPU's kernels against the CPU's, and `check_operator` on every operator, moved to the GPU;
-- ``ct``: projections per second, forward and adjoint, beside diffct and torchtomo where they are installed;
+- ``ct``: projections per second, forward and adjoint, beside torchtomo, diffct and torch-radon;
+- ``cone``: the same of volumes, beside diffct and the time that the memory needs;
+- ``mri``: SENSE and radial scans beside plain torch, cufinufft, deepinv, mrpro and torchkbnufft;
 - ``convolution``: beside torch's own;
 - ``tiles``: the CT kernels with other tiles and layouts than `operators.ct.on_gpu` has.
 
-What is printed is also written to ``$OUT/gpu-PART.txt``, if the environment names such a folder.
+A peer that can't be imported is named as not compared; diffct and torch-radon are not installed by ``make gpu``. What
+is printed is also written to ``$OUT/gpu-PART.txt``, if the environment names such a folder.
 """
 
 import argparse
@@ -24,10 +27,14 @@ import torch
 from torch.nn import functional as F
 
 from operators import Convolution
-from tests.benchmarks import gpu_ct
+from tests.benchmarks import gpu_cone, gpu_ct
 from tests.benchmarks.harness import compare, environment
 
-TESTS = ("tests/operators/test_conformance.py", "tests/operators/ct/test_triton.py")
+TESTS = (
+    "tests/operators/test_conformance.py",
+    "tests/operators/ct/test_triton.py",
+    "tests/operators/test_nufft.py",
+)
 SECONDS = 530  # of the tests, before they are stopped
 
 
@@ -66,7 +73,21 @@ def run_convolution():
             compare(adjoint, "torch conv_transpose2d", f"{title}, adjoint", rounds=7)
 
 
-PARTS = {"tests": run_tests, "ct": gpu_ct.run_ct, "convolution": run_convolution, "tiles": gpu_ct.run_tiles}
+def run_mri():
+    """Time MRI."""
+    from tests.benchmarks import gpu_mri  # the other parts do without its peers
+
+    return gpu_mri.run_mri()
+
+
+PARTS = {
+    "tests": run_tests,
+    "ct": gpu_ct.run_ct,
+    "cone": gpu_cone.run_cone,
+    "mri": run_mri,
+    "convolution": run_convolution,
+    "tiles": gpu_ct.run_tiles,
+}
 
 
 class Copy(io.TextIOBase):

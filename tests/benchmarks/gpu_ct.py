@@ -34,11 +34,12 @@ def _angles(span):
 
 def seconds_of(function, inputs, rounds=9):
     """The median time of a call, by the device's clock."""
-    calls = max(1, int(0.01 / _elapsed(function, inputs, 3)))
-    return statistics.median(_elapsed(function, inputs, calls) for _ in range(rounds))
+    calls = max(1, int(0.01 / elapsed(function, inputs, 3)))
+    return statistics.median(elapsed(function, inputs, calls) for _ in range(rounds))
 
 
-def _elapsed(function, inputs, calls):
+def elapsed(function, inputs, calls=1):
+    """The mean time of so many calls, by the device's clock."""
     start, stop = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     function(inputs[0])
     start.record()
@@ -77,14 +78,19 @@ def run_ct():
     print(f"a copy on the device moves {speed / 1e12:.2f} TB/s, counting bytes read and written")
     print("floor: the time in which the device moves the input and the output once")
     wrong = [_time_beam(make, speed) for make in (parallel, fan)]
-    for rival in (_torchtomo, _diffct):
-        try:
-            rival()
-        except ImportError as missing:
-            print(f"not compared: {missing}")
-        except Exception as error:  # a rival's failure is part of the comparison
-            print(f"{rival.__name__.strip('_')} failed: {type(error).__name__}: {error}")
+    for rival in (_torchtomo, _diffct, _torch_radon):
+        compare_with(rival)
     return any(wrong)
+
+
+def compare_with(rival):
+    """Time a rival, or say why not: a rival's failure is part of the comparison."""
+    try:
+        rival()
+    except ImportError as missing:
+        print(f"not compared: {missing}")
+    except Exception as error:
+        print(f"{rival.__name__.strip('_')} failed: {type(error).__name__}: {error}")
 
 
 def _time_beam(make, speed):
@@ -139,6 +145,18 @@ def _diffct():
         _print_row("diffct, parallel", torch.float32, 1, "forward", seconds)
         seconds = seconds_of(lambda sinogram: adjoint(sinogram[0], *course, 1.0, SIZE, SIZE), y)
         _print_row("diffct, parallel", torch.float32, 1, "adjoint", seconds)
+
+
+def _torch_radon():
+    import torch_radon
+
+    A = torch_radon.ParallelBeam(DETECTORS, _angles(math.pi).float().numpy())
+    with torch.no_grad():
+        for dtype, batch in itertools.product((torch.float32, torch.float16), (1, 8, 128)):
+            x, y = _inputs((SIZE, SIZE), dtype, batch), _inputs((VIEWS, DETECTORS), dtype, batch)
+            A.forward(x[0])  # which tells it the image's size
+            _print_row("torch-radon, parallel", dtype, batch, "forward", seconds_of(A.forward, x))
+            _print_row("torch-radon, parallel", dtype, batch, "adjoint", seconds_of(A.backward, y))
 
 
 def run_tiles():

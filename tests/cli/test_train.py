@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 import torch
 from click.testing import CliRunner
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from invnet.data import sample_image, write_png
+from invnet.pretrained import weights
 from invnet.recipes import RECIPES
 from invnet_cli.app import main
 
@@ -38,11 +39,32 @@ def test_weights_that_load(train, tmp_path):
     assert again.output == "Error: net.safetensors exists; --force replaces it\n"
 
 
-def test_mistakes(train):
+def test_a_run_begins_with_given_weights(train, tmp_path):
+    arguments = ["denoiser-gray", "--images", "photographs", "--steps", 1]
+    assert train(*arguments, "--start", "denoiser-gray").exit_code == 0
+    by_name = load_file("net.safetensors")
+    first, trained = weights("denoiser-gray"), by_name["first.weight"]
+    assert 0 < (trained - first["first.weight"]).abs().max() < 0.01
+    save_file(first, tmp_path / "start.safetensors")
+    (tmp_path / "net.checkpoint").unlink()
+    assert train(*arguments, "--start", "start.safetensors", "--force").exit_code == 0
+    assert torch.equal(load_file("net.safetensors")["first.weight"], trained)
+
+
+def test_mistakes(train, tmp_path):
     unknown = train("denoiser-grey", "--images", "photographs")
     assert unknown.exit_code == 2
     assert "there is no recipe 'denoiser-grey'; did you mean denoiser-gray" in unknown.output
     assert train("denoiser-gray", "--images", "nowhere").exit_code == 2
+    (tmp_path / "none.safetensors").write_bytes(b"nothing")
+    for start, words in {
+        "nothing": "nothing: there is no such file, and no pretrained model; there are ct-itnet",
+        "none.safetensors": "none.safetensors: no weights in safetensors",
+        "srcnn-x2": "start takes weights of the model for 'denoiser of grey photographs",
+    }.items():
+        result = train("denoiser-gray", "--images", "photographs", "--start", start)
+        assert result.exit_code == 1
+        assert words in result.output
 
 
 def test_recipes_are_listed():

@@ -6,13 +6,13 @@ from torch import nn
 
 import invnet
 from invnet import LearnedPrimalDual, Physics, PlugAndPlay, Unrolled
-from invnet.nets import DnCNN, UNet
+from invnet.nets import DnCNN, DRUNet, UNet
 from invnet.noise import Gaussian, Poisson
 from operators import AveragePool, Convolution, FourierTransform, Identity, Mask, Matrix, RealToComplex
 from tests.peers import deepinv
 
 F64 = torch.float64
-METHODS = ["proximal-gradient", "variational", "modl", "itnet"]
+METHODS = ["proximal-gradient", "variational", "modl", "itnet", "hqs"]
 
 
 def generator(seed=0):
@@ -30,8 +30,9 @@ class Linear(nn.Module):
         super().__init__()
         self.matrix = nn.Parameter(matrix)
 
-    def forward(self, x):
-        return (self.matrix @ x[..., None])[..., 0]
+    def forward(self, x, sigma=None):
+        size = 1 if sigma is None else 1 + sigma
+        return (self.matrix @ x[..., None])[..., 0] * size
 
 
 N, S = 6, 0.3
@@ -40,10 +41,10 @@ PHYSICS = Physics(Matrix(A), Gaussian(S))
 Y = PHYSICS(random(2, 3, N, seed=1), generator=generator())
 
 
-def by_hand(method, matrices, scalars):
+def by_hand(method, matrices, scalars, levels):
     """The iterations in matrices, with the noise's variance nowhere: it cancels."""
     x, size = PHYSICS.direct_inverse(Y)[..., None], 1.001 * torch.linalg.matrix_norm(A, 2)
-    for M, t in zip(matrices, scalars, strict=True):
+    for M, t, level in zip(matrices, scalars, levels, strict=True):
         gradient = A.T @ (A @ x - Y[..., None]) / size**2
         if method == "proximal-gradient":
             x = M @ (x - t * gradient)
@@ -52,8 +53,9 @@ def by_hand(method, matrices, scalars):
         elif method == "itnet":
             x = M @ (x - t * PHYSICS.direct_inverse((A @ x)[..., 0] - Y)[..., None])
         else:
-            d = t * (size / 1.001) ** 2
-            x = torch.linalg.solve(A.T @ A + d * torch.eye(N, dtype=F64), A.T @ Y[..., None] + d * (M @ x))
+            d, z = t * (size / 1.001) ** 2, x if method == "hqs" else M @ x
+            x = torch.linalg.solve(A.T @ A + d * torch.eye(N, dtype=F64), A.T @ Y[..., None] + d * z)
+            x = (1 + level) * M @ x if method == "hqs" else x
     return x[..., 0]
 
 
@@ -68,10 +70,11 @@ def test_linear_networks_are_matrices_and_so_are_their_gradients(method, shared,
     image = unrolled(Y, PHYSICS)
     matrices = [nets.matrix] * 3 if shared else [net.matrix for net in nets]
     logs = unrolled.log_scalars.expand(3)
-    expected = by_hand(method, matrices, logs.exp())
+    levels = unrolled.log_levels.exp() if method == "hqs" else torch.ones(3)
+    expected = by_hand(method, matrices, logs.exp(), levels)
     torch.testing.assert_close(image, expected, atol=1e-7, rtol=1e-6)
     parameters = list(unrolled.parameters())
-    assert len(parameters) == (2 if shared else 4)
+    assert len(parameters) == (2 if shared else 4) + (method == "hqs")
     gradients = torch.autograd.grad(image.square().sum(), parameters)
     for value, truth in zip(gradients, torch.autograd.grad(expected.square().sum(), parameters), strict=True):
         torch.testing.assert_close(value, truth, atol=1e-5, rtol=1e-5)
@@ -83,6 +86,18 @@ def test_a_denoiser_without_training_is_plug_and_play():
     y = physics(random(2, 12, 12), generator=generator())
     plugged = PlugAndPlay(net, "pgd", max_iter=5, tol=0)(y, physics, return_info=True)[0]
     torch.testing.assert_close(Unrolled(net, 5)(y, physics).detach(), plugged)
+
+
+def test_hqs_without_training_is_plug_and_play():
+    net = DnCNN(depth=3, width=4, norm=None, noise_conditioned=True).double()
+    physics = Physics(Convolution(invnet.data.gaussian_kernel(5, 1.0), (12, 12)), Gaussian(0.1))
+    y = physics(random(2, 12, 12), generator=generator())
+    size = physics.direct_inverse(y).abs().amax((-2, -1), keepdim=True)
+    unrolled = Unrolled(net, 4, "hqs")
+    scaled = Physics(physics.operator, Gaussian(0.01 * physics.operator.norm().item()))
+    with torch.no_grad():  # the scalars it begins with are those of that noise
+        plugged = size * PlugAndPlay(net, strength=0.2, sigma=(0.1, 0.01), max_iter=4)(y / size, scaled)
+        torch.testing.assert_close(unrolled(y, physics), plugged, atol=1e-5, rtol=1e-5)
 
 
 def test_modl_is_that_of_deepinv():
@@ -125,14 +140,20 @@ def test_the_norm_may_be_given():
     physics, y = Physics(A, Gaussian(0.1)), random(8, 8)
     A.norm = None  # it is not asked for
     for method in METHODS:
-        assert Unrolled(DnCNN(depth=2, width=2), 2, method, norm=1.0)(y, physics).shape == (8, 8)
+        net = DnCNN(depth=2, width=2, noise_conditioned=method == "hqs")
+        assert Unrolled(net, 2, method, norm=1.0)(y, physics).shape == (8, 8)
     assert LearnedPrimalDual(iterations=1, width=4, norm=1.0)(y, physics).shape == (8, 8)
 
 
 # -------------------------------------------------------------------- images of every kind, training
 
+
+def network(method, channels):
+    return DRUNet(channels, widths=(4, 8), blocks=1) if method == "hqs" else UNet(channels, width=4, depth=1)
+
+
 KINDS = {
-    **{method: lambda c, method=method: Unrolled(UNet(c, width=4, depth=1), 2, method) for method in METHODS},
+    **{method: lambda c, method=method: Unrolled(network(method, c), 2, method) for method in METHODS},
     "primal-dual": lambda c: LearnedPrimalDual(
         iterations=2, width=4, complex_image=c == 2, complex_data=c == 2, checkpointing=True
     ),
@@ -211,7 +232,8 @@ def test_real_images_from_complex_data():
     y = random(2, 8, 8, dtype=torch.complex64)
     assert LearnedPrimalDual(iterations=1, width=4, complex_data=True)(y, Physics(F)).dtype == torch.float32
     for method in METHODS:
-        assert Unrolled(DnCNN(depth=2, width=2), 2, method)(y, Physics(F)).dtype == torch.float32
+        net = DnCNN(depth=2, width=2, noise_conditioned=method == "hqs")
+        assert Unrolled(net, 2, method)(y, Physics(F)).dtype == torch.float32
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,7 +245,7 @@ def test_training_improves_on_the_direct_inverse(kind):
     if kind == "primal-dual":
         method = LearnedPrimalDual(iterations=3, width=8)
     else:
-        method = Unrolled(DnCNN(depth=3, width=8, norm=None), 3, kind)
+        method = Unrolled(DnCNN(depth=3, width=8, norm=None, noise_conditioned=kind == "hqs"), 3, kind)
     optimizer = torch.optim.Adam(method.parameters(), lr=5e-3)
     for _ in range(80):
         optimizer.zero_grad()
@@ -252,6 +274,7 @@ def test_state_is_loaded():
         (lambda: Unrolled([UNet(), UNet()], 3), ValueError, "2 networks are for as many iterations, got iterations=3"),
         (lambda: Unrolled(UNet(), 0), ValueError, "iterations must be at least 1, got 0"),
         (lambda: Unrolled(UNet(), method="admm"), ValueError, "method takes one of proximal-gradient"),
+        (lambda: Unrolled(UNet(), method="hqs"), ValueError, "hqs takes networks that are told the noise level"),
         (lambda: Unrolled(UNet(), norm=0), ValueError, "norm must be positive"),
         (lambda: Unrolled(nn.Flatten())(torch.ones(2, 4, 4), Physics(Identity((4, 4)))), ValueError, "network 0 took"),
         (lambda: Unrolled(DnCNN(3))(torch.ones(4, 4), Physics(Identity((4, 4)))), ValueError, "DnCNN of 3 channels"),

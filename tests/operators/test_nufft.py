@@ -4,7 +4,6 @@ import copy
 import gc
 import pickle
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from operators.density import pipe_menon
 from operators.nufft_plans import PlanStore, plan_store
 from operators.testing import adjoint_error
 from operators.voronoi import voronoi_density
+from tests.operators.threads import at_once
 
 
 def random(*shape, dtype=torch.complex128, seed=0):
@@ -133,6 +133,31 @@ def test_precision_is_that_of_the_input():
     assert A.gram(random(6, 7).to(torch.complex64)).dtype == torch.complex64
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("shape", [(320,), (64, 48), (12, 16, 20)])
+@pytest.mark.parametrize("tolerance", [1e-2, 1e-4, 1e-6])
+def test_on_a_gpu(shape, tolerance):
+    pytest.importorskip("cufinufft")
+    check_on("cuda", shape, tolerance)
+
+
+def test_what_is_checked_on_a_gpu():
+    check_on("cpu", (12, 16, 20), 1e-6)
+
+
+def check_on(device, shape, tolerance):
+    """The exact sums within the tolerance, an exact adjoint at any tolerance, and a Toeplitz gram."""
+    points, x = random_points(shape, 20, 20), random(3, *shape)
+    matrix, A = exact_matrix(points, shape), NUFFT(points, shape, tolerance).to(device)
+    expected = x.flatten(1) @ matrix.T
+    for dtype, bound in [(torch.complex64, 1e-6), (torch.complex128, 1e-12)]:
+        assert relative_error(A(x.to(device, dtype)).flatten(1).cpu(), expected) < tolerance + 5e-7
+        assert adjoint_error(A, dtype=dtype, batch=(3,)) < bound
+        expected_gram = expected @ matrix.conj()
+        assert relative_error(A.gram(x.to(device, dtype)).flatten(1).cpu(), expected_gram) < 2 * bound
+
+
 # ---------------------------------------------------------------- derivatives
 
 
@@ -238,11 +263,7 @@ def test_threads_share_an_operator():
         for _ in range(5):
             results[i] = A(images[i])
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(images))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, len(images))
     for got, wanted in zip(results, expected, strict=True):
         close(got, wanted)
 

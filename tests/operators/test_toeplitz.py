@@ -2,7 +2,6 @@
 
 import copy
 import math
-import threading
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ import operators.toeplitz
 from operators import NUFFT, ParallelBeam, Toeplitz
 from operators.mri import NonCartesianMRI, radial_trajectory
 from operators.testing import adjoint_error
+from tests.operators.threads import at_once
 
 # What rounding may leave, relative to the Euclidean norm.
 TOLERANCE = {torch.float32: 1e-6, torch.complex64: 1e-6, torch.float64: 1e-14, torch.complex128: 1e-14}
@@ -169,12 +169,7 @@ class TestCompiled:
         def work(n):
             wrong.extend(n for _ in range(20) if not torch.equal(A(images[n]), wanted[n]))
 
-        threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
-        assert not any(thread.is_alive() for thread in threads)
+        at_once(work, 8)
         assert wrong == []
 
 

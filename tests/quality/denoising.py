@@ -31,23 +31,26 @@ def mean_psnr(denoiser, images, level):
 
 def is_gray(name):
     """Whether a denoiser is that of grey images: they are measured on Set12, those of colour images on Set5."""
-    return name.endswith("gray")
+    return not name.endswith("color")
 
 
 def denoised(denoiser, name, folders):
-    """The mean PSNR of a denoiser at each level."""
+    """The mean PSNR of a denoiser at each level that it is for."""
     images = ImageFolder(folders["set12" if is_gray(name) else "set5"], gray=is_gray(name))
-    return {level: mean_psnr(denoiser, images, level) for level in LEVELS}
+    levels = (25,) if name.endswith("-25") else LEVELS
+    return {level: mean_psnr(denoiser, images, level) for level in levels}
 
 
 def measure(name, folders):
-    """The mean PSNR of a pretrained denoiser at each level, and of deblurring and MRI with that of grey images."""
+    """The mean PSNR of a pretrained denoiser at each level; with `denoiser-gray`, of deblurring and MRI too."""
     test = "set12" if is_gray(name) else "set5"
     if test not in folders:
         return {}
     levels = denoised(invnet.pretrained(name), name, folders)
     scores = {f"{test.capitalize()}, sigma {level}": value for level, value in levels.items()}
-    return {**scores, **deblurring.measure(name, folders), **mri.measure(name)} if is_gray(name) else scores
+    if name == "denoiser-gray":
+        scores |= {**deblurring.measure(name, folders), **mri.plug_and_play(name)}
+    return scores
 
 
 def table(name, folders):
@@ -55,11 +58,14 @@ def table(name, folders):
     test = "set12" if is_gray(name) else "set5"
     if test not in folders:
         return []
-    rows = dict(PUBLISHED) if is_gray(name) else {}
-    if not is_gray(name):
-        gray = invnet.pretrained("denoiser-gray")
-        rows["denoiser-gray of each channel (measured)"] = tuple(denoised(gray, name, folders).values())
-    rows[f"{name} (measured)"] = tuple(denoised(invnet.pretrained(name), name, folders).values())
+    if is_gray(name):
+        rows = {label: dict(zip(LEVELS, values, strict=True)) for label, values in PUBLISHED.items()}
+    else:
+        gray = denoised(invnet.pretrained("denoiser-gray"), name, folders)
+        rows = {"denoiser-gray of each channel (measured)": gray}
+    rows[f"{name} (measured)"] = denoised(invnet.pretrained(name), name, folders)
     lines = [f"{test.capitalize() + ', PSNR in dB':44}" + "".join(f"sigma {level:<6}" for level in LEVELS)]
-    lines += [f"{label:44}" + "".join(f"{value:<12.2f}" for value in values) for label, values in rows.items()]
-    return [*lines, "", *deblurring.table(name, folders), "", *mri.table(name)] if is_gray(name) else lines
+    for label, values in rows.items():
+        cells = (f"{values[level]:.2f}" if level in values else "" for level in LEVELS)
+        lines.append(f"{label:44}" + "".join(f"{cell:<12}" for cell in cells))
+    return [*lines, "", *deblurring.table(name, folders)] if name == "denoiser-gray" else lines

@@ -4,13 +4,16 @@ Each module has ``measure(name, folders)``, a mapping from the test to the mean 
 ``table(name, folders)``, the lines of a table with the peers beside the model. `folders` has those that were given.
 """
 
-from tests.quality import denoising, regularisers, super_resolution, tomography
+from tests.quality import denoising, mri, regularisers, super_resolution, tomography
 
 QUALITY = {
     "denoiser-gray": denoising,
     "denoiser-color": denoising,
+    "dncnn-25": denoising,
     "ct-unet": tomography,
     "ct-itnet": tomography,
+    "mri-unet": mri,
+    "mri-hqs": mri,
     "ridge": regularisers,
     "edsr-x2": super_resolution,
     "edsr-x4": super_resolution,

@@ -40,6 +40,7 @@ def main():
     parser.add_argument("--data", required=True, help="what it was trained with")
     parser.add_argument("--duration", required=True)
     parser.add_argument("--machine", required=True)
+    parser.add_argument("--first", type=int, metavar="STEPS", help="of a run before, whose weights it began with")
     add_folders(parser)
     arguments = parser.parse_args()
 
@@ -47,7 +48,13 @@ def main():
     model = recipe.model()
     invnet.load_trained(model, arguments.checkpoint)
     state = load_checkpoint(Path(arguments.checkpoint))
-    validation = "" if state["best"] is None else "--validation DIR "
+    options = "--images DIR" if state["best"] is None else "--images DIR --validation DIR"
+    command = f"invnet train {arguments.name} {options} --out {arguments.name}.safetensors"
+    steps = f"{state['steps']} of {recipe.options.steps}"
+    if arguments.first is not None:
+        first = f"{command.replace('.safetensors', '-first.safetensors')} --steps {arguments.first}"
+        command = f"{first}; {command} --start {arguments.name}-first.safetensors --steps {state['steps']}"
+        steps = f"{arguments.first} and {state['steps']}"
     content = save({key: half(tensor) for key, tensor in model.state_dict().items()})
     (FOLDER / f"{arguments.name}.safetensors").write_bytes(content)
     card = {
@@ -56,8 +63,8 @@ def main():
         "architecture": architecture(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
-        "command": f"invnet train {arguments.name} --images DIR {validation}--out {arguments.name}.safetensors",
-        "steps": f"{state['steps']} of {recipe.options.steps}",
+        "command": command,
+        "steps": steps,
         "seed": recipe.options.seed,
         "duration": arguments.duration,
         "machine": arguments.machine,

@@ -1,4 +1,7 @@
-"""Small valid files, each written by the format's reference library, with what a reader must find in them."""
+"""Small valid files, each written by the format's reference library, with what a reader must find in them.
+
+BART alone is no library of Python: its files are as it documents them.
+"""
 
 import numpy as np
 
@@ -118,6 +121,38 @@ def fastmri_packed(folder):
     return folder / "packed.h5", array[:, None]
 
 
+def mrd(folder):
+    import ismrmrd
+
+    kspace = complex_array(3, 6, 8)  # coils, lines, samples
+    xsd = ismrmrd.xsd
+    space = xsd.encodingSpaceType(
+        matrixSize=xsd.matrixSizeType(x=8, y=6, z=1), fieldOfView_mm=xsd.fieldOfViewMm(x=8, y=6, z=5)
+    )
+    encoding = xsd.encodingType(
+        encodedSpace=space,
+        reconSpace=space,
+        encodingLimits=xsd.encodingLimitsType(),
+        trajectory=xsd.trajectoryType("cartesian"),
+    )
+    conditions = xsd.experimentalConditionsType(H1resonanceFrequency_Hz=123000000)
+    lines = []
+    for y in range(6):
+        lines.append(ismrmrd.Acquisition.from_array(np.ascontiguousarray(kspace[:, y]), center_sample=4))
+        lines[-1].idx.kspace_encode_step_1 = y
+    with ismrmrd.File(folder / "scan.h5", "w") as file:
+        file["dataset"].header = xsd.ismrmrdHeader(experimentalConditions=conditions, encoding=[encoding])
+        file["dataset"].acquisitions = lines
+    return folder / "scan.h5", kspace
+
+
+def bart(folder):
+    array = complex_array(4, 5, 6)
+    (folder / "a.hdr").write_text("# Dimensions\n6 5 4 1 1\n")
+    (folder / "a.cfl").write_bytes(array.tobytes())
+    return folder / "a.cfl", array
+
+
 def dxchange(folder):
     import h5py
 
@@ -133,4 +168,4 @@ def dxchange(folder):
     return folder / "dxchange.h5", integrals.swapaxes(0, 1).astype(np.float32)
 
 
-ALL = [npy, npz, nii, nii_gz, png, jpeg, tiff, tiff_deflate, dicom, fastmri, fastmri_packed, dxchange]
+ALL = [npy, npz, nii, nii_gz, png, jpeg, tiff, tiff_deflate, dicom, fastmri, fastmri_packed, mrd, bart, dxchange]

@@ -45,3 +45,18 @@ def test_says_what_it_takes():
         find_detector_offset(y * float("nan"), angles)
     with pytest.raises(ValueError, match="sums to zero"):
         find_detector_offset(torch.zeros(5, 9), torch.arange(5.0))
+    with pytest.raises(ValueError, match="three angles that differ, got fewer"):
+        find_detector_offset(y, torch.arange(60) % 2)
+    with pytest.raises(ValueError, match="angles must be finite"):
+        find_detector_offset(y, angles * float("inf"))
+    with pytest.raises(TypeError, match="sinogram takes real numbers"):
+        find_detector_offset(y + 0j, angles)
+    for spacing in (0.0, -1.0):
+        with pytest.raises(ValueError, match="detector_spacing takes a positive number"):
+            find_detector_offset(y, angles, spacing)
+
+
+def test_degrees_warn():
+    y, angles = scan(0.0)
+    with pytest.warns(UserWarning, match=r"find_detector_offset: takes angles in radians; .* looks like degrees"):
+        find_detector_offset(y, torch.rad2deg(angles))

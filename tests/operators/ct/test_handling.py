@@ -285,6 +285,18 @@ def peak_extra(call):
     return highest
 
 
+def check_memory(call, allowed):
+    """A call holds less than so many bytes: of torch's, and of numpy's and Python's."""
+    call()  # compiles
+    assert peak_extra(call) < allowed
+    tracemalloc.start()
+    try:
+        call()
+        assert tracemalloc.get_traced_memory()[1] < allowed
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize("batch", [1, 2, 8, 20])
 @pytest.mark.parametrize("make", [ParallelBeam, lambda *args: FanBeam(*args, 200.0, 100.0)], ids=["parallel", "fan"])
 def test_a_projection_needs_little_more_than_images_and_sinograms(make, batch):
@@ -296,15 +308,7 @@ def test_a_projection_needs_little_more_than_images_and_sinograms(make, batch):
     group = lanes * (x[0].nbytes * 100 // 96 + y[0].nbytes)  # of images that are projected together, with borders
     courses = 20 * y[0].numel() if isinstance(A, FanBeam) else 0  # of the rays, in the adjoint of single images
     for call, result, traced in ((lambda: A(x), y, 0), (lambda: A.adjoint(y), x, courses)):
-        call()
-        allowed = result.nbytes + 1.5 * group + traced + 2**18
-        assert peak_extra(call) < allowed
-        tracemalloc.start()
-        try:
-            call()
-            assert tracemalloc.get_traced_memory()[1] < allowed  # what numpy and Python hold
-        finally:
-            tracemalloc.stop()
+        check_memory(call, result.nbytes + 1.5 * group + traced + 2**18)
 
 
 def test_nothing_is_kept_for_the_backward_pass_of_a_fixed_geometry():

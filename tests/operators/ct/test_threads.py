@@ -1,13 +1,13 @@
 """From any thread or process: the same numbers, bit for bit."""
 
 import multiprocessing
-import threading
 
 import pytest
 import torch
 
 from operators import FanBeam, ParallelBeam
 from tests.operators.ct.geometries import full_turn
+from tests.operators.threads import at_once
 
 OPERATORS = [
     ParallelBeam((70, 50), full_turn(23)),
@@ -69,12 +69,7 @@ def test_several_threads_at_once(A):
     def work(n):
         wrong.extend(n for _ in range(5) if not same(results(A, *batches[n]), expected[n]))
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert not any(thread.is_alive() for thread in threads)
+    at_once(work, 6)
     assert wrong == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from invnet.nets import OnImages
+from invnet.nets.on_images import OnImages
 
 __all__ = ["ImageDenoiser"]
 
