@@ -15,7 +15,7 @@ PHYSICS = {
 METHODS = {
     "direct": "the operator's direct inverse: fast, knows nothing of noise",
     "fbp": "filtered backprojection with --filter, of parallel-beam scans",
-    "least-squares": "regularised least squares by conjugate gradients (CG-SENSE in MRI)",
+    "least-squares": "regularised least squares by conjugate gradients (CG-SENSE in MRI; of pictures the smoothest)",
     "map-tv": "the most probable image under total variation",
     "map-wavelet": "the most probable image under sparse wavelet coefficients",
     "deep-image-prior": "a network fitted to the measurement alone: minutes to hours",

@@ -1,6 +1,7 @@
 """Every reconstructor with every physics: it runs, and it improves on the direct inverse of a real photograph."""
 
 import json
+from itertools import chain
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 import invnet
 from invnet import DirectInverse, LearnedPrimalDual, PlugAndPlay, PostProcess, Reconstructor, Unrolled
 from invnet.nets import DnCNN, DRUNet, UNet
-from tests.invnet.matrix.__main__ import DOCS, page
+from tests.invnet.matrix.__main__ import DOCS, FAMILIES, page
 from tests.invnet.matrix.recipes import RECIPES, measured
 from tests.invnet.matrix.scenes import OPERATORS, error, scene
 
@@ -25,6 +26,10 @@ def exported():
 
 def test_no_reconstructor_is_forgotten():
     assert {recipe.partition(",")[0] for recipe in RECIPES} == exported()
+
+
+def test_no_physics_is_left_out_of_the_tables():
+    assert list(chain(*FAMILIES.values())) == list(OPERATORS)
 
 
 @pytest.mark.parametrize("name", OPERATORS)
