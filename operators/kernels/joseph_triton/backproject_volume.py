@@ -106,10 +106,12 @@ def _beside(view, unit, d, a, b, column, row, kind: tl.constexpr):  # type: igno
 
 
 @triton.jit
-def _gather(  # type: ignore[no-untyped-def]
-    total, values, view, aim, d, a, b, first_column, column_count, first_row, row_count, columns, rows
-):
-    """Add the rays of a window, each with the hat functions of its distances."""
+def _gather(total, data, view, aim, d, a, b, exists, columns, rows, slabs, width_a, width_b):  # type: ignore[no-untyped-def]
+    """Add the rays of a view that pass beside voxels, each with the hat functions of its distances."""
+    x, y, z = d - (slabs - 1) * 0.5, a - (width_a - 1) * 0.5, b - (width_b - 1) * 0.5
+    first_column, column_count, first_row, row_count = _window(aim, x, y, z, columns, rows)
+    is_seen = exists & (column_count > 0) & (row_count > 0)
+    most_columns, most_rows = tl.max(tl.where(is_seen, column_count, 0)), tl.max(tl.where(is_seen, row_count, 0))
     column, row = first_column - (columns - 1) * 0.5, first_row - (rows - 1) * 0.5
     off_a, off_au, off_av, off_b, off_bu, off_bv, ahead, ahead_u, ahead_v = _beside(
         view,
@@ -123,11 +125,11 @@ def _gather(  # type: ignore[no-untyped-def]
     )
     images: tl.constexpr = total.shape[1]
     lane = tl.arange(0, images)[None, :]
-    source = values + (first_column.to(tl.int64) * rows + first_row) * images + lane
-    for i in range(column_count):
+    source = data + (first_column.to(tl.int64) * rows + first_row) * images + lane
+    for i in range(most_columns):
         beside_a, beside_b, depth = off_a + i * off_au, off_b + i * off_bu, ahead + i * ahead_u
         line, is_column = source + (tl.cast(i, tl.int64) * rows) * images, first_column + i < columns
-        for j in range(row_count):
+        for j in range(most_rows):
             inverse = _inverse(depth + j * ahead_v)
             weight = _hat(beside_a + j * off_av, inverse) * _hat(beside_b + j * off_bv, inverse)
             total += weight * tl.load(line + j * images, is_column & (first_row + j < rows), 0.0)
@@ -162,28 +164,20 @@ def backproject_volume(  # type: ignore[no-untyped-def]
     no two write to the same.
     """
     across_a, across_b = tl.cdiv(width_a, ALONG_A), tl.cdiv(width_b, ALONG_B)
-    tile, n = tl.program_id(0), tl.arange(0, SLABS * ALONG_A * ALONG_B)[:, None]
+    tile, n = tl.program_id(0), tl.arange(0, SLABS * ALONG_A * ALONG_B)[:, None]  # of voxels (voxel, 1)
     top_d = (tile // (across_a * across_b)) * SLABS
     top_a, top_b = (tile // across_b % across_a) * ALONG_A, (tile % across_b) * ALONG_B
     d, a, b = top_d + n // (ALONG_A * ALONG_B), top_a + n // ALONG_B % ALONG_A, top_b + n % ALONG_B
     exists = (d < slabs) & (a < width_a) & (b < width_b)
-    x, y, z = d - (slabs - 1) * 0.5, a - (width_a - 1) * 0.5, b - (width_b - 1) * 0.5
     half_d: tl.constexpr = (SLABS - 1) * 0.5
     half_a: tl.constexpr = (ALONG_A - 1) * 0.5
     half_b: tl.constexpr = (ALONG_B - 1) * 0.5
-
     total = tl.zeros([SLABS * ALONG_A * ALONG_B, IMAGES], values.dtype.element_ty)
     for v in range(view_count):
         view, aim = views + 13 * v, aims + v * _AIM
         if _may_be_driven(view, top_d + half_d, top_a + half_a, top_b + half_b, half_d, half_a, half_b):
-            first_column, column_count, first_row, row_count = _window(aim, x, y, z, columns, rows)
-            is_seen = exists & (column_count > 0) & (row_count > 0)
-            column_count = tl.max(tl.where(is_seen, column_count, 0))
-            row_count = tl.max(tl.where(is_seen, row_count, 0))
             data = values + tl.cast(v, tl.int64) * columns * rows * IMAGES
-            total = _gather(
-                total, data, view, aim, d, a, b, first_column, column_count, first_row, row_count, columns, rows
-            )
+            total = _gather(total, data, view, aim, d, a, b, exists, columns, rows, slabs, width_a, width_b)
 
     lane = tl.arange(0, IMAGES)[None, :]
     voxel = d.to(tl.int64) * stride_d + a.to(tl.int64) * stride_a + b.to(tl.int64) * stride_b

@@ -36,6 +36,17 @@ def _enter(view, column, row, mine, FIXED: tl.constexpr):  # type: ignore[no-unt
 
 
 @triton.jit
+def _tile(columns, rows, COLUMNS: tl.constexpr, ROWS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The view, columns and rows of the program's rays (ray, 1)."""
+    down, across = tl.cdiv(rows, ROWS), tl.cdiv(columns, COLUMNS)
+    v, tile = tl.program_id(0) // (down * across), tl.program_id(0) % (down * across)
+    n = tl.arange(0, COLUMNS * ROWS)[:, None]
+    column, row = (tile // down) * COLUMNS + n // ROWS, (tile % down) * ROWS + n % ROWS
+    exists = (column < columns) & (row < rows)
+    return v, column, row, exists
+
+
+@triton.jit
 def project_volume(  # type: ignore[no-untyped-def]
     volume,
     measured,
@@ -59,11 +70,7 @@ def project_volume(  # type: ignore[no-untyped-def]
     voxels between four centres and takes their bilinear interpolation. The rays of a program read neighbouring voxels
     along the last axis where the rows of the detector run along that axis.
     """
-    down, across = tl.cdiv(rows, ROWS), tl.cdiv(columns, COLUMNS)
-    v, tile = tl.program_id(0) // (down * across), tl.program_id(0) % (down * across)
-    n = tl.arange(0, COLUMNS * ROWS)[:, None]  # of rays (ray, 1), as their data (ray, image)
-    column, row = (tile // down) * COLUMNS + n // ROWS, (tile % down) * ROWS + n % ROWS
-    exists = (column < columns) & (row < rows)
+    v, column, row, exists = _tile(columns, rows, COLUMNS, ROWS)
     ray = (v.to(tl.int64) * columns + column) * rows + row
     length = tl.load(lengths + ray, exists, 0.0)
     mine = length > 0
