@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operators.checks import check_number
+from operators.checks import check_number, kind
 
 __all__ = ["check_number", "check_range", "kind"]
 
@@ -21,8 +21,3 @@ def check_range(low: float, high: float, owner: str) -> tuple[float, float]:
     if not result[0] < result[1]:
         raise ValueError(f"{owner}: low must be below high, got {low} and {high}")
     return result
-
-
-def kind(value: object) -> str:
-    """What something is, in messages."""
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

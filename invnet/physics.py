@@ -7,7 +7,7 @@ import torch
 from invnet.checks import kind
 from invnet.noise import Gaussian, Noise
 from operators import LinearOperator
-from operators.checks import check_finite
+from operators.checks import check_finite, no_tensor
 
 __all__ = ["Physics"]
 
@@ -191,7 +191,7 @@ class Physics(torch.nn.Module):
 
     def _check_shape(self, y: torch.Tensor) -> None:
         if not isinstance(y, torch.Tensor):
-            raise TypeError(f"Physics: takes a torch.Tensor as a measurement, got {kind(y)}")
+            raise TypeError(f"Physics: takes a torch.Tensor as a measurement, {no_tensor(y)}")
         shape = self.operator.out_shape
         if y.ndim < len(shape) or y.shape[y.ndim - len(shape) :] != shape:
             takes = ", ".join(["...", *map(str, shape)])

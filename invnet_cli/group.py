@@ -98,6 +98,8 @@ class CommandLine(click.Group):
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:  # without Python's "[Errno 2]"
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return f"{type(error).__name__}; --debug shows where"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import click
 import torch
 
 import invnet
@@ -13,12 +14,13 @@ from invnet_cli.names import TRAINED
 from invnet_cli.pictures import Crop
 from invnet_cli.problem import Problem
 from invnet_cli.settings import Settings
-from operators.solve import lstsq
+from operators.solve import cg, lstsq
 
 __all__ = ["solve"]
 
 _LEVEL = 4  # of the wavelet transform: sizes are multiples of 16
 _TOL = 2e-4
+_HOLES = 0.5  # a denoiser's level at which holes are noise
 
 
 def solve(problem: Problem, settings: Settings, progress: bool) -> torch.Tensor:
@@ -42,10 +44,23 @@ def _fbp(_: Problem, operator: operators.LinearOperator, y: torch.Tensor, settin
 def _least_squares(
     problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings, _: bool
 ) -> torch.Tensor:
+    if problem.smoothness is not None:
+        return _smooth(problem, problem.smoothness, operator, y, settings)
     # The most probable image among those of independent values, as large as those of the direct inverse.
     power = operator.direct_inverse(y).abs().square().mean().item() or 1.0
     damping = problem.sigma**2 * (settings.strength or 1 / power)
     return lstsq(operator, y, damping=damping, tol=settings.tol or 1e-4, max_iter=settings.iterations)
+
+
+def _smooth(
+    problem: Problem, smoothness: float, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings
+) -> torch.Tensor:
+    """Least squares with the squared gradient beside the data's misfit."""
+    gradient = operators.FiniteDifference(operator.in_shape).to(y.device)
+    weight = problem.sigma**2 * (settings.strength or smoothness)
+    # The residual is that of the data's equations, too: where pixels are missing it is small long before the end.
+    tol = settings.tol or 1e-6
+    return cg(operator.gram + weight * gradient.gram, operator.H(y), tol=tol, max_iter=settings.iterations or 1000)
 
 
 def _map_tv(
@@ -104,7 +119,12 @@ def _deep_image_prior(
 def _plug_and_play(
     problem: Problem, operator: operators.LinearOperator, y: torch.Tensor, settings: Settings, _: bool
 ) -> torch.Tensor:
-    return _run(invnet.PlugAndPlay(invnet.pretrained("denoiser-gray").to(settings.device)), problem, operator, y)
+    denoiser = invnet.pretrained("denoiser-gray").to(settings.device)
+    if settings.physics != "inpaint":
+        return _run(invnet.PlugAndPlay(denoiser), problem, operator, y)
+    # Missing pixels begin as black ones, far from what they are to be: a higher first level, and more steps.
+    levels = _HOLES, max(problem.sigma, 0.01)
+    return _run(invnet.PlugAndPlay(denoiser, sigma=levels, max_iter=24), problem, operator, y)
 
 
 def _trained(
@@ -133,8 +153,11 @@ def _by_weights(
 def _run(
     method: invnet.Reconstructor, problem: Problem, operator: operators.LinearOperator, y: torch.Tensor
 ) -> torch.Tensor:
-    image = method(y, invnet.Physics(operator, noise=invnet.noise.Gaussian(problem.sigma)))
-    assert isinstance(image, torch.Tensor)
+    physics = invnet.Physics(operator, noise=invnet.noise.Gaussian(problem.sigma))
+    image, info = method(y, physics, return_info=True)
+    if not info.converged:
+        done = f"{info.iterations} iterations; --iterations allows more"
+        click.echo(f"Warning: {method.name} was not done after {done}", err=True)
     return image
 
 

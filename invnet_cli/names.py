@@ -15,13 +15,14 @@ PHYSICS = {
 METHODS = {
     "direct": "the operator's direct inverse: fast, knows nothing of noise",
     "fbp": "filtered backprojection with --filter, of parallel-beam scans",
-    "least-squares": "regularised least squares by conjugate gradients (CG-SENSE in MRI)",
+    "least-squares": "regularised least squares by conjugate gradients (CG-SENSE in MRI; of pictures the smoothest)",
     "map-tv": "the most probable image under total variation",
     "map-wavelet": "the most probable image under sparse wavelet coefficients",
     "deep-image-prior": "a network fitted to the measurement alone: minutes to hours",
     "plug-and-play": "a denoiser of photographs in the place of a prior, and steps towards the data",
     "ct-unet": "a trained network that corrects the filtered backprojection",
     "ct-itnet": "trained networks between steps towards the data of CT",
+    "mri-hqs": "a denoiser, trained for MRI with coils, between steps towards the data",
     "edsr": "a trained network that makes a photograph --factor 2 or 4 times larger",
 }
 
@@ -29,6 +30,7 @@ METHODS = {
 TRAINED = {
     "ct-unet": "parallel-beam",
     "ct-itnet": "parallel-beam",
+    "mri-hqs": "cartesian-mri",
     "edsr": "downsample",
 }
 

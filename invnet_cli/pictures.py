@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from invnet_cli.settings import Settings
 __all__ = ["picture_problems"]
 
 _STRENGTH = 12.0  # of total variation, for pictures in [0, 1]
+_SMOOTHNESS = 200.0  # neighbours differ by 0.07, root mean square
 _LEAST_NOISE = 1 / (255 * math.sqrt(12))  # of rounding to 8 bits
 
 
@@ -68,8 +70,8 @@ def _problem(image: torch.Tensor, scale: float, settings: Settings) -> Problem:
     else:
         operator, finish = operators.Identity(shape), None
     sigma = _noise(image, known) if settings.sigma is None else settings.sigma / scale
-    problem = Problem(image, operator, max(sigma, _LEAST_NOISE), scale, _STRENGTH)
-    return problem if finish is None else Problem(image, operator, problem.sigma, scale, _STRENGTH, finish=finish)
+    problem = Problem(image, operator, max(sigma, _LEAST_NOISE), scale, _STRENGTH, _SMOOTHNESS)
+    return problem if finish is None else dataclasses.replace(problem, finish=finish)
 
 
 def _blur(shape: tuple[int, int], settings: Settings) -> tuple[operators.LinearOperator, operators.LinearOperator]:

@@ -33,6 +33,9 @@ class Problem:
         What an image in these units is multiplied by.
     strength : float
         Of a prior, where the user gives none.
+    smoothness : float, optional
+        The strength of the squared gradient in least squares, where the user gives none; without, it is the image's own
+        square that is kept small.
     bounds : (float, float), optional
         Of the image.
     finish : callable
@@ -44,6 +47,7 @@ class Problem:
     sigma: float
     scale: float
     strength: float
+    smoothness: float | None = None
     bounds: tuple[float, float] | None = None
     finish: Callable[[torch.Tensor], torch.Tensor] = lambda image: image
 

@@ -19,6 +19,8 @@ __all__ = [
     "check_number",
     "check_positive_int",
     "check_tensor",
+    "kind",
+    "no_tensor",
     "per_dimension",
 ]
 
@@ -119,10 +121,21 @@ def check_tensor(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
         If it is no tensor, or a tensor of integers or booleans.
     """
     if not isinstance(value, torch.Tensor):
-        raise TypeError(f"{owner}: {name} takes a torch.Tensor, got {type(value).__name__}")
+        raise TypeError(f"{owner}: {name} takes a torch.Tensor, {no_tensor(value)}")
     if not (value.dtype.is_floating_point or value.dtype.is_complex):
         raise TypeError(f"{owner}: {name} takes a floating-point or complex tensor, got {value.dtype}")
     return value
+
+
+def kind(value: object) -> str:
+    """What something is, in messages."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def no_tensor(value: object) -> str:
+    """What came in place of a tensor, in messages; of an array, also what makes a tensor of it."""
+    hint = "; operators.interop.from_array makes a tensor of it" if hasattr(value, "__dlpack__") else ""
+    return f"got {kind(value)}{hint}"
 
 
 def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:

@@ -12,7 +12,7 @@ from typing import overload
 import torch
 
 from operators import solve
-from operators.checks import Shape, as_shape
+from operators.checks import Shape, as_shape, no_tensor
 from operators.norm_cache import NormCache
 from operators.registration import register_tensor
 from operators.scalars import Scalar, reciprocal
@@ -337,8 +337,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
     def _check(self, x: torch.Tensor, shape: tuple[int, ...], what: str) -> None:
         if not isinstance(x, torch.Tensor):
-            hint = "; torch.from_dlpack makes a tensor of it" if hasattr(x, "__dlpack__") else ""
-            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, got {type(x).__name__}{hint}")
+            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, {no_tensor(x)}")
         size = x.shape
         if size != shape and size[len(size) - len(shape) :] != shape:  # first what is fast to tell: no batch
             takes = ", ".join(["...", *map(str, shape)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from operators.algebra import Adjoint, identity_multiple
-from operators.checks import check_finite
+from operators.checks import check_finite, no_tensor
 from operators.core import LinearOperator
 from operators.scalars import Scalar
 from operators.solve import over_batch
@@ -107,7 +107,7 @@ class Mask(LinearOperator):
 
     def __init__(self, mask: torch.Tensor) -> None:
         if not isinstance(mask, torch.Tensor):
-            raise TypeError(f"Mask: mask takes a torch.Tensor, got {type(mask).__name__}")
+            raise TypeError(f"Mask: mask takes a torch.Tensor, {no_tensor(mask)}")
         keep = mask.bool()
         if not torch.equal(keep.to(mask.dtype), mask):
             raise ValueError("Mask: mask takes zeros and ones, got other values; Diagonal takes any weights")

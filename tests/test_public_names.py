@@ -115,7 +115,7 @@ def test_has_a_docstring_with_an_example(name, value):
 
 @every_callable
 def test_parameters_and_results_are_documented(name, value):
-    parameters = set(inspect.signature(value).parameters) - {"args", "kwargs"}
+    parameters = set(inspect.signature(value).parameters)
     assert parameters <= documented(value), f"{name} does not document {parameters - documented(value)}"
     unknown = {n for names, _ in entries(sections(value).get("Parameters", "")) for n in names} - parameters
     assert not unknown, f"{name} documents {unknown}, which it does not take"

@@ -65,6 +65,9 @@ class Loss(torch.nn.Module, abc.ABC):
     tensor(3.)
     """
 
+    def __init__(self) -> None:  # written out for its signature, which torch's has not
+        super().__init__()
+
     @abc.abstractmethod
     def forward(self, model: Model, batch: Batch, generator: torch.Generator) -> torch.Tensor:
         """The loss of a model on a batch.

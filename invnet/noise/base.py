@@ -43,6 +43,9 @@ class Noise(torch.nn.Module, abc.ABC):
     has_prox = False  # whether `prox` is known
     takes_complex = False  # whether the data may be complex
 
+    def __init__(self) -> None:  # written out for its signature, which torch's has not
+        super().__init__()
+
     # ---------------------------------------------------------------- what a subclass writes
 
     @abc.abstractmethod

@@ -20,7 +20,7 @@ def gray_denoiser() -> DRUNet:
 
 
 def _color_denoiser() -> DRUNet:
-    return DRUNet(3, widths=(48, 96, 192), blocks=2, reduction=2)
+    return DRUNet(3, widths=(32, 64, 128), blocks=2, reduction=2)
 
 
 def _patches(images: Images) -> Patches:

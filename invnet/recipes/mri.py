@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from invnet.cards import weights
 from invnet.data import Patches
 from invnet.data.patches import Images
 from invnet.losses import Supervised
@@ -105,8 +106,6 @@ def _hqs() -> nn.Module:
 
 
 def _begin_as_plug_and_play(model: nn.Module) -> None:
-    from invnet.pretrained import weights  # which needs the recipes
-
     model.get_submodule("nets.0.net").load_state_dict(weights("denoiser-gray"))
 
 

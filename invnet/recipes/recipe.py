@@ -91,8 +91,8 @@ def follow(
     images, validation : path-like
         Folders of photographs, to train and to choose the best weights with.
     start : mapping of str to torch.Tensor, optional
-        The weights to begin with, the `state_dict` of such a model, instead of random ones: to train a model longer, or
-        to fit it to images of one's own.
+        The weights to begin with, the `state_dict` of such a model (its names and shapes), instead of random ones: to
+        train a model longer, or to fit it to images of one's own.
     checkpoint : path-like, optional
         The file that the state of the run is kept in.
     device : str

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
@@ -125,6 +125,9 @@ class Reconstructor(torch.nn.Module, abc.ABC):
     tensor([2., 2., 2.])
     """
 
+    def __init__(self) -> None:  # written out for its signature, which torch's has not
+        super().__init__()
+
     @abc.abstractmethod
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         """The image of a measurement that is known to be valid, and how it was found."""
@@ -133,6 +136,14 @@ class Reconstructor(torch.nn.Module, abc.ABC):
     def name(self) -> str:
         """The reconstructor's name in messages."""
         return type(self).__name__
+
+    @overload
+    def __call__(self, y: torch.Tensor, physics: Physics, return_info: Literal[False] = False) -> torch.Tensor: ...
+    @overload
+    def __call__(self, y: torch.Tensor, physics: Physics, return_info: Literal[True]) -> tuple[torch.Tensor, Info]: ...
+    def __call__(self, y: torch.Tensor, physics: Physics, return_info: bool = False) -> Any:
+        """Reconstruct an image, as `forward` says; the hooks of a `torch.nn.Module` are called, too."""
+        return super().__call__(y, physics, return_info)  # written out for its signature, too
 
     def forward(
         self, y: torch.Tensor, physics: Physics, return_info: bool = False
@@ -172,7 +183,7 @@ class Reconstructor(torch.nn.Module, abc.ABC):
         if return_info:
             return image, info
         if not info.converged:
-            warnings.warn(f"{self.name}: {info}; return_info tells more", ConvergenceWarning, stacklevel=4)
+            warnings.warn(f"{self.name}: {info}; return_info tells more", ConvergenceWarning, stacklevel=5)
         return image
 
     def _check_result(self, image: torch.Tensor, y: torch.Tensor, physics: Physics) -> None:

@@ -25,7 +25,7 @@ from invnet.reconstruct.likelihood import (
     value_and_gradient,
     variance_of,
 )
-from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, hindrance
+from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, fista_crawls, hindrance
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
@@ -66,8 +66,8 @@ class MAP(Reconstructor):
         "auto" is "gradient" for a smooth prior, "primal-dual" for the others where that fits, and "fista" elsewhere
         and behind a sensor, if the likelihood has a useful gradient;
         "admm" in place of both for likelihoods without a useful gradient. For total variation of images on the CPU,
-        whose proximal map is a compiled loop, it is "fista" where that fits, and for denoising Gaussian noise that map
-        itself.
+        whose proximal map is a compiled loop, it is "fista" where that fits and the noise is not so low that its steps
+        get short, and for denoising Gaussian noise that map itself.
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
@@ -185,7 +185,9 @@ class MAP(Reconstructor):
             batch = x.ndim - max(len(physics.operator.in_shape), prior.dims)
             if physics.operator.is_identity and physics.sensor is None and variance_of(physics, y, batch) is not None:
                 return self._proximal
-            if hindrance("fista", prior, physics, self.bounds is not None) is None:
+            if hindrance("fista", prior, physics, self.bounds is not None) is None and not fista_crawls(
+                self.strength, lipschitz_constant(physics, x, y, batch), x
+            ):
                 name = "fista"
         return {
             "primal-dual": self._primal_dual,

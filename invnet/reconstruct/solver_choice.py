@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import torch
+
 from invnet.checks import kind
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior, SmoothPrior
 from invnet.sensor import Saturation
 
-__all__ = ["SOLVERS", "choose_solver", "hindrance"]
+__all__ = ["SOLVERS", "choose_solver", "fista_crawls", "hindrance"]
 
 SOLVERS = ("auto", "primal-dual", "fista", "gradient", "admm")
+_SHORTEST = 1e-3  # the share of an image's size by which a step of fista should be able to change a pixel
 
 
 def choose_solver(solver: str, prior: Prior, physics: Physics, bounded: bool) -> str:
@@ -53,3 +56,14 @@ def hindrance(solver: str, prior: Prior, physics: Physics, bounded: bool) -> str
     if solver == "primal-dual" and not noise.has_prox:
         return f"takes a likelihood with a proximal map, got {noise.name}"
     return None
+
+
+def fista_crawls(strength: float, lipschitz: torch.Tensor | None, image: torch.Tensor) -> bool:
+    """Whether fista's steps would be so short beside the image, for any sample, that it hardly moves and seems done.
+
+    A step of total variation changes a pixel by about ``strength / lipschitz``, which is little where the noise is low.
+    """
+    if lipschitz is None:
+        return False
+    size = image.abs().square().flatten(lipschitz.ndim).mean(-1).sqrt()
+    return bool((strength < _SHORTEST * lipschitz * size).any())

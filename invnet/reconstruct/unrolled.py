@@ -40,8 +40,9 @@ class Unrolled(Reconstructor):
       adjoint: for tomography, where the gradient hardly moves the high frequencies;
     - "hqs" [5]_, half-quadratic splitting as in `PlugAndPlay`: the minimiser z of
       ``|A z - y|^2 + d_k |A|^2 |z - x|^2``, and ``x <- m N_k(z / m, s_k)``. Each iteration has its own weight d and
-      noise level s, a shared network too; m is the largest magnitude of the direct inverse. The networks are
-      denoisers that are told the level. With pretrained ones, training begins where plug and play ends.
+      noise level s, a shared network too; m is the largest magnitude of the direct inverse, over all channels that the
+      network joins. The networks are denoisers that are told the level. With pretrained ones, training begins where
+      plug and play ends.
 
     f is the negative log-likelihood and L the Lipschitz constant of its gradient; for noise whose likelihood has none
     (counts, impulses), f is that of least squares. The scalars t (at first 1, of "itnet" 0.2), d (of "modl" at first
@@ -111,7 +112,8 @@ class Unrolled(Reconstructor):
         if norm is not None and check_number(norm, self.name, "norm") <= 0:
             raise ValueError(f"Unrolled: norm must be positive, got {norm}")
         self.nets = nn.ModuleList(cast(nn.Module, on_images(cast(nn.Module, net))) for net in given)
-        if method == "hqs" and any(isinstance(net, ConvNet) and not net.noise_conditioned for net in given):
+        inner = [net.net if isinstance(net, OnImages) else net for net in given]
+        if method == "hqs" and any(isinstance(net, ConvNet) and not net.noise_conditioned for net in inner):
             raise ValueError("Unrolled: hqs takes networks that are told the noise level (noise_conditioned=True)")
         self.iterations, self.norm, self.checkpointing = count, norm, checkpointing
         self.method = check_choice(method, _FIRST, self.name, "method")
@@ -127,10 +129,9 @@ class Unrolled(Reconstructor):
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         x = physics.direct_inverse(y)
         if self.method == "hqs":
-            A = physics.operator
-            size = peak(x.detach(), len(A.in_shape))
-            x = self._iterated(x / over_batch(size, A.in_shape), y / over_batch(size, A.out_shape), physics)
-            x = x * over_batch(size, A.in_shape)
+            size = peak(x.detach(), self._image_dims(x, physics))
+            unit, data_unit = (over_batch(size, tuple(t.shape[size.ndim :])) for t in (x, y))
+            x = unit * self._iterated(x / unit, y / data_unit, physics)
         else:
             x = self._iterated(x, y, physics)
         return x, Info(iterations=self.iterations)
@@ -192,14 +193,17 @@ class Unrolled(Reconstructor):
 
     def _step(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> torch.Tensor:
         """The largest step that surely descends, for each sample."""
-        dims = len(physics.operator.in_shape)
-        first = self.nets[0]
-        if isinstance(first, OnImages):
-            first.check_image(x)
-            dims = max(dims, first.image_dims(x.is_complex()))
-        lipschitz = lipschitz_constant(physics, x, y, x.ndim - dims, self.norm)
+        lipschitz = lipschitz_constant(physics, x, y, x.ndim - self._image_dims(x, physics), self.norm)
         assert lipschitz is not None  # `_reconstruct` took care of it
         return 1 / lipschitz
+
+    def _image_dims(self, x: torch.Tensor, physics: Physics) -> int:
+        """How many trailing dimensions make up an image: the operator's, and the channels that a network joins."""
+        dims, first = len(physics.operator.in_shape), self.nets[0]
+        if not isinstance(first, OnImages):
+            return dims
+        first.check_image(x)
+        return max(dims, first.image_dims(x.is_complex()))
 
     def extra_repr(self) -> str:
         """The method, the iterations, and whether they share a network."""

@@ -6,7 +6,7 @@ What is copied is copied by numpy: torch's threads would go on spinning for a wh
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -15,9 +15,8 @@ import torch
 from torch.nn import functional as F
 
 from operators.ct.rays import orientations
-from operators.kernels import joseph, sheared
-from operators.kernels.parallel import backproject_parallel
-from operators.kernels.simd import RAYS, SLACK
+from operators.kernels import joseph, parallel, sheared
+from operators.kernels.simd import RAYS
 from operators.kernels.threads import run_in_ranges
 from operators.kernels.vector import LANES
 from operators.linear_pair import Fixed
@@ -35,8 +34,8 @@ def project(images: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     for group in groups(len(source), _FEWEST):
         part = result[group]
         sums = part if len(part) == 1 else np.zeros((*fixed.out_size, LANES), source.dtype)
-        for ties, geometry in _geometries(fixed):
-            _project_group(source[group] if ties else source[group].swapaxes(1, 2), sums, geometry)
+        for geometry in _geometries(fixed):
+            _project_group(source[group] if geometry.ties else source[group].swapaxes(1, 2), sums, geometry)
         if len(part) > 1:
             part[:] = np.moveaxis(sums[..., : len(part)], -1, 0)
     return torch.from_numpy(result)
@@ -46,29 +45,27 @@ def backproject(sinograms: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """The transpose of `project`."""
     source = sinograms.numpy()
     result = np.zeros((len(source), *fixed.in_size), source.dtype)
-    parts = groups(len(source), _FEWEST)
-    is_alone = any(group.stop - group.start == 1 for group in parts)
-    for ties, geometry in _geometries(fixed):
-        size = fixed.in_size if ties else fixed.in_size[::-1]
-        backproject_one = _adjoint_of_one(geometry, size, source.dtype) if is_alone else None
-        for group in parts:
-            images = result[group] if ties else result[group].swapaxes(1, 2)
-            if len(images) == 1 and backproject_one is not None:
-                images[0] += backproject_one(source[group.start])
-            else:
-                images += _backproject_group(source[group], size, geometry)
+    for geometry in _geometries(fixed):
+        if (sight := _sight_lines(geometry, source.dtype)) is not None:
+            for group in groups(len(source), 1):
+                _gather(source[group], result[group], sight, geometry.ties)
+        else:
+            _add_rays(source, result, geometry)
     return torch.from_numpy(result)
 
 
 def line_sums(images: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed) -> torch.Tensor:
     """What the derivative in the rays' courses needs: see `operators.ct.reference.line_sums`."""
     return torch.stack(
-        [_line_sums(images if ties else images.mT, cotangents, geometry) for ties, geometry in _geometries(fixed)]
+        [_line_sums(images if geometry.ties else images.mT, cotangents, geometry) for geometry in _geometries(fixed)]
     )
 
 
 class _Geometry(NamedTuple):
-    """What the kernels take of a geometry, in the order of their arguments."""
+    """What the kernels take of a geometry, in the order of their arguments.
+
+    If `ties` is set the rows are those of the image, else they are its columns.
+    """
 
     views: np.ndarray
     along: np.ndarray
@@ -76,20 +73,15 @@ class _Geometry(NamedTuple):
     ties: bool
     spacing: np.ndarray
 
-    @classmethod
-    def of(cls, views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], ties: bool) -> _Geometry:
-        beyond = -places.shape[1] % RAYS
-        along, depth = np.pad(places.numpy(), [(0, 0), (0, beyond)], "edge")
-        return cls(views.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
 
-
-def _geometries(fixed: Fixed) -> Iterator[tuple[bool, _Geometry]]:
+def _geometries(fixed: Fixed) -> Iterator[_Geometry]:
     """For the rays that are driven along the rows, then for the others as the transposed image sees them."""
     views, places = fixed.tensors
     if not bool(torch.isfinite(views).all()):
         raise ValueError("a projection takes a finite geometry, got NaN or infinite entries: did learning it diverge?")
+    along, depth = np.pad(places.numpy(), [(0, 0), (0, -places.shape[1] % RAYS)], "edge")
     for ties, oriented, spacing in orientations(views, fixed.numbers):
-        yield ties, _Geometry.of(oriented, places, spacing, ties)
+        yield _Geometry(oriented.contiguous().numpy(), along, depth, ties, np.asarray(spacing))
 
 
 def groups(count: int, fewest: int = 2) -> list[slice]:
@@ -109,21 +101,25 @@ def _project_group(images: np.ndarray, sums: np.ndarray, geometry: _Geometry) ->
     run_in_ranges(partial(kernel, bordered, sums, *geometry), len(geometry.views))
 
 
-def _backproject_group(sinograms: np.ndarray, size: Sequence[int], geometry: _Geometry) -> np.ndarray:
+def _add_rays(sinograms: np.ndarray, images: np.ndarray, geometry: _Geometry) -> None:
+    parts = groups(len(sinograms), _FEWEST)
+    is_any_alone = any(group.stop - group.start == 1 for group in parts)
+    traced = _Traced.of(geometry, sinograms.dtype) if is_any_alone else None
+    for group in parts:
+        if traced is not None and group.stop - group.start == 1:
+            _add_sheared(sinograms[group.start], images[group.start], traced, geometry.ties)
+        else:
+            _add_lanes(sinograms[group], images[group] if geometry.ties else images[group].swapaxes(1, 2), geometry)
+
+
+def _add_lanes(sinograms: np.ndarray, images: np.ndarray, geometry: _Geometry) -> None:
     count = len(sinograms)
-    bordered = _bordered((count, *size), sinograms.dtype)
+    bordered = _bordered(images.shape, images.dtype)
     values = np.zeros((*sinograms.shape[1:], LANES), sinograms.dtype)
     values[..., :count] = np.moveaxis(sinograms, 0, -1)
-    blocks = -(-size[0] // joseph.BLOCK)
+    blocks = -(-images.shape[1] // joseph.BLOCK)
     run_in_ranges(partial(joseph.backproject_lanes, values, bordered, *geometry), blocks)
-    return np.moveaxis(bordered[:, joseph.BORDER : -joseph.BORDER, :count], -1, 0)
-
-
-def _adjoint_of_one(geometry: _Geometry, size: Sequence[int], dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
-    """The adjoint for one image; what depends on the geometry alone is computed here, once for all of a batch."""
-    if (lines := _sight_lines(geometry)) is not None:
-        return partial(_gather, size=size, sight=lines)
-    return partial(_add_sheared, size=size, traced=_Traced.of(geometry, dtype))
+    images += np.moveaxis(bordered[:, joseph.BORDER : -joseph.BORDER, :count], -1, 0)
 
 
 class _Traced(NamedTuple):
@@ -141,47 +137,46 @@ class _Traced(NamedTuple):
         return traced
 
 
-def _add_sheared(sinogram: np.ndarray, size: Sequence[int], traced: _Traced) -> np.ndarray:
-    image, values = np.zeros(size, sinogram.dtype), np.zeros_like(traced.rays.length)
-    detectors = sinogram.shape[1]
+def _add_sheared(sinogram: np.ndarray, image: np.ndarray, traced: _Traced, upright: bool) -> None:
+    values, detectors = np.zeros_like(traced.rays.length), sinogram.shape[1]
     np.multiply(sinogram, traced.rays.length[:, :detectors], out=values[:, :detectors])
-    run_in_ranges(partial(sheared.backproject_one, values, image, *traced), -(-size[0] // sheared.BAND))
-    return image
+    bands = -(-image.shape[0 if upright else 1] // sheared.BAND)
+    run_in_ranges(partial(sheared.backproject_one, values, image, *traced, upright), bands)
 
 
 class _SightLines(NamedTuple):
     """Where views see the pixels: see `operators.kernels.parallel`."""
 
     driven: np.ndarray  # the views with rays driven along the rows
+    falls: np.ndarray  # in them: how much a ray's weight falls from a detector to the next
     places: np.ndarray
     weights: np.ndarray
 
 
-def _sight_lines(geometry: _Geometry) -> _SightLines | None:
+def _sight_lines(geometry: _Geometry, dtype: np.dtype) -> _SightLines | None:
     """Of parallel rays which are at least a pixel apart, between detectors at equal distances; else none."""
     sx, sy, w, cx, cy, ux, uy, *_ = geometry.views.T
-    if w.any() or geometry.depth.any():
+    if w.any() or geometry.depth.any() or not parallel.can_gather(np.empty(0, dtype)):
         return None
     (driven,) = np.nonzero((abs(sy) >= abs(sx)) & (sy != 0) if geometry.ties else abs(sy) > abs(sx))
     slope = sx[driven] / sy[driven]
     first, step = cx[driven] - slope * cy[driven], ux[driven] - slope * uy[driven]  # of detector zero, on row zero
     if (abs(step) < 1 - 1e-12).any():
         return None
-    length = np.hypot(geometry.spacing[0], slope * geometry.spacing[1])
-    offset = joseph.BORDER - first / step - geometry.along[0]
-    beyond = [(0, 0), (0, -len(driven) % RAYS)]
-    places = np.pad(np.stack([offset, -slope / step, 1 / step]), beyond)
-    return _SightLines(driven, places, np.stack([1 / step, abs(step) * length, length], 1))
+    falls = abs(step) * np.hypot(geometry.spacing[0], slope * geometry.spacing[1])
+    per_column, per_row, reach = 1 / step, -slope / step, 1 / abs(step)
+    places = np.zeros((3, len(driven) + -len(driven) % RAYS))
+    places[:, : len(driven)] = -first / step - geometry.along[0], per_row, per_column
+    weights = np.stack([per_column, per_row, reach, 1 - reach], 1)
+    return _SightLines(driven, falls[:, None].astype(dtype), places, weights.astype(dtype))
 
 
-def _gather(sinogram: np.ndarray, size: Sequence[int], sight: _SightLines) -> np.ndarray:
-    height, width = size
-    image = np.zeros((height, width + -width % RAYS), sinogram.dtype)
-    bordered = _bordered((1, len(sight.driven), sinogram.shape[1]), sinogram.dtype)
-    bordered[:, joseph.BORDER : -joseph.BORDER] = sinogram[sight.driven]
-    weights = sight.weights.astype(sinogram.dtype)
-    run_in_ranges(partial(backproject_parallel, bordered, image, sight.places, weights), height)
-    return image[:, :width]
+def _gather(sinograms: np.ndarray, images: np.ndarray, sight: _SightLines, upright: bool) -> None:
+    count, _, detectors = sinograms.shape
+    views = np.zeros((count, len(sight.driven), detectors + 2 * parallel.BORDER), sinograms.dtype)
+    np.multiply(sinograms[:, sight.driven], sight.falls, out=views[..., parallel.BORDER : -parallel.BORDER])
+    kernel = partial(parallel.backproject_parallel, views, images, sight.places, sight.weights, upright)
+    run_in_ranges(kernel, count * -(-images.shape[1 if upright else 2] // parallel.ROWS))
 
 
 def _line_sums(images: torch.Tensor, cotangents: torch.Tensor, geometry: _Geometry) -> torch.Tensor:
@@ -198,4 +193,4 @@ def _bordered(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     width += 2 * joseph.BORDER
     if count > 1:
         return np.zeros((height, width, LANES), dtype)
-    return np.zeros(1 + height * width + SLACK, dtype)[1 : 1 + height * width].reshape(height, width)
+    return np.zeros(1 + height * width + joseph.SLACK, dtype)[1 : 1 + height * width].reshape(height, width)

@@ -15,8 +15,9 @@ import torch
 
 from operators.ct.on_cpu import groups
 from operators.ct.orientations import ORIENTATIONS, Orientation, bordered
-from operators.kernels import joseph3d
+from operators.kernels import gradient3d, joseph3d
 from operators.kernels.joseph import BORDER
+from operators.kernels.rays3d import BLOCK
 from operators.kernels.threads import run_in_ranges
 from operators.kernels.vector import LANES
 from operators.linear_pair import Fixed
@@ -59,7 +60,7 @@ def view_gradient(volumes: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed)
         for volume, cotangent in zip(volumes, cotangents, strict=True):
             slabs = bordered(volume[None], orientation, BORDER, 1).squeeze(-1)
             arrays = slabs.numpy(), cotangent.numpy(), part.numpy()
-            run_in_ranges(partial(joseph3d.view_gradient, *arrays, *geometry), len(geometry.chosen))
+            run_in_ranges(partial(gradient3d.view_gradient, *arrays, *geometry), len(geometry.chosen))
         gradient[:, orientation.entries] += part
     return gradient
 
@@ -84,7 +85,7 @@ def _backproject_driven(
 ) -> None:
     slabs = bordered(volumes[:0], orientation, BORDER, _lanes(volumes))
     kernel = partial(joseph3d.backproject_volume, slabs.flatten(2).numpy(), values.numpy(), *geometry)
-    run_in_ranges(kernel, -(-len(slabs) // joseph3d.BLOCK))
+    run_in_ranges(kernel, -(-len(slabs) // BLOCK))
     upright = volumes.permute(0, *(1 + dim for dim in orientation.dims))
     upright += slabs[:, BORDER:-BORDER, BORDER:-BORDER, : len(volumes)].movedim(-1, 0)
 

@@ -21,16 +21,15 @@ import numpy as np
 from operators.kernels.compiled import compiled
 from operators.kernels.simd import (
     RAYS,
-    WINDOW,
+    can_pick,
     fused,
-    has_windows,
     is_any,
     load,
     load_pairs,
-    load_window,
     lowest,
     maximum,
     minimum,
+    pick,
     root,
     rounded_down,
     spread,
@@ -44,6 +43,7 @@ __all__ = [
     "BLOCK",
     "BORDER",
     "FAR",
+    "SLACK",
     "backproject_lanes",
     "cross_row",
     "find_neighbours",
@@ -56,6 +56,8 @@ __all__ = [
 BORDER = 2
 BLOCK = 32  # rows for which a ray's position is computed in double precision once, and advanced in that of the image
 FAR = 1e7  # beyond any image, and exact in 32 bits
+SLACK = 2 * RAYS  # entries after a row's end, and one before its begin, that `_pick_pairs` may read
+_WINDOW = 2 * RAYS - 3  # how far the places of rays may be apart for it
 
 _compiled, _inner = compiled(), compiled(inner=True)
 
@@ -117,14 +119,22 @@ def cross_row(row, count, width, start, fraction, slope, index, weight):  # type
 
 
 @_inner
+def _pick_pairs(row, index):  # type: ignore[no-untyped-def]
+    """As `load_pairs` for indices close together: by two loads."""
+    first = lowest(index)
+    low, high, place = load(row, first), load(row, first + RAYS), index - first
+    return pick(low, high, place), pick(low, high, place + 1)
+
+
+@_inner
 def _sum_rays(block, start, fraction, slope, numbers):  # type: ignore[no-untyped-def]
     """The sums along `RAYS` rays in a block of rows: one vector each."""
     last, total = numbers.dtype.type(block.shape[1] - BORDER), start * 0.0
     begin = start + fraction
-    if has_windows(block) and spread(begin) < WINDOW and spread(begin + slope * (block.shape[0] - 1)) < WINDOW:
+    if can_pick(block) and spread(begin) < _WINDOW and spread(begin + slope * (block.shape[0] - 1)) < _WINDOW:
         for k in range(block.shape[0]):
             index, weight = find_neighbours(start, fraction, slope, numbers[k], last)
-            left, right = load_window(block[k], lowest(index), index)
+            left, right = _pick_pairs(block[k], index)
             total += fused(weight, right - left, left)
     else:
         for k in range(block.shape[0]):

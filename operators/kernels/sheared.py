@@ -94,7 +94,7 @@ def trace_views(views, along, depth, ties, spacing, rays, driven, first_view, st
 
 
 @_compiled
-def backproject_one(values, image, rays, driven, first_band, stop_band):  # type: ignore[no-untyped-def]
+def backproject_one(values, image, rays, driven, upright, first_band, stop_band):  # type: ignore[no-untyped-def]
     """Add the transpose of `operators.kernels.joseph.project_one` to the bands of rows of a range.
 
     Parameters
@@ -104,8 +104,10 @@ def backproject_one(values, image, rays, driven, first_band, stop_band):  # type
     image : array, shape (height, width)
     rays, driven : Rays, array
         By `trace_views`.
+    upright : bool
+        Whether rows are those of the image; else they are its columns.
     """
-    height, width = image.shape
+    height, width = image.shape if upright else image.shape[::-1]
     size = (width + 2 * _MARGIN) * RAYS
     copies = _aligned_zeros(_SHEARS * size, image)
     offsets, shifts = _shear_rows(image)
@@ -118,9 +120,12 @@ def backproject_one(values, image, rays, driven, first_band, stop_band):  # type
                 if _enter_band(load(rays.column[v], d), load(rays.ascent[v], d), top, width, passing):
                     used |= _add_rays(copies, passing, offsets, values[v, d : d + RAYS])
         _shift_back(copies, shifts, used, size)
-        upright = copies[_STEPS * size : (_STEPS + 1) * size]
-        _add_upright(upright, image[top : min(top + BAND, height)])
-        upright[:] = 0
+        band = copies[_STEPS * size : (_STEPS + 1) * size]
+        if upright:
+            _add_rows(image[top : min(top + BAND, height)], band)
+        else:
+            _add_columns(image[:, top : min(top + BAND, height)], band)
+        band[:] = 0
 
 
 @_inner
@@ -201,14 +206,22 @@ def _merge(source, target, further, column):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def _add_upright(upright, rows):  # type: ignore[no-untyped-def]
-    """Add the copy that is not sheared to the rows of a band: some columns at a time, which the nearest cache holds."""
+def _add_rows(rows, band):  # type: ignore[no-untyped-def]
+    """Add the copy that is not sheared to rows: some columns at a time, which the nearest cache holds."""
     width = rows.shape[1]
     for left in range(0, width, _NEAR):
         for k in range(rows.shape[0]):
             row = rows[k]
             for j in range(left, min(left + _NEAR, width)):
-                row[j] += upright[(_MARGIN + j) * RAYS + k]
+                row[j] += band[(_MARGIN + j) * RAYS + k]
+
+
+@_inner
+def _add_columns(columns, band):  # type: ignore[no-untyped-def]
+    """As `_add_rows` where they are the columns of the image."""
+    for j in range(columns.shape[0]):
+        for k in range(columns.shape[1]):
+            columns[j, k] += band[(_MARGIN + j) * RAYS + k]
 
 
 @_inner

@@ -32,18 +32,16 @@ from operators.kernels.instructions import (
 
 __all__ = [
     "RAYS",
-    "SLACK",
-    "WINDOW",
+    "can_pick",
     "counting",
     "fused",
-    "has_windows",
     "is_any",
     "load",
     "load_pairs",
-    "load_window",
     "lowest",
     "maximum",
     "minimum",
+    "pick",
     "root",
     "rounded_down",
     "spread",
@@ -51,9 +49,6 @@ __all__ = [
     "where",
     "whole",
 ]
-
-WINDOW = 2 * RAYS - 3  # how far the places of rays may be apart for `load_window`
-SLACK = 2 * RAYS + 1  # entries beyond a row's end, and one before its begin, that `load_window` may read
 
 
 class Lanes(types.Type):
@@ -94,9 +89,9 @@ def _operation(function: Any, count: int, emit: Callable[..., Any], dtype: types
     lower_builtin(function, *[Lanes] * count)(lower)
 
 
-_operation(operator.add, 2, lambda builder, a, b: builder.fadd(a, b))
+_operation(operator.add, 2, lambda builder, a, b: (builder.add if a.type.element == INDEX else builder.fadd)(a, b))
 _operation(operator.iadd, 2, lambda builder, a, b: builder.fadd(a, b))
-_operation(operator.sub, 2, lambda builder, a, b: builder.fsub(a, b))
+_operation(operator.sub, 2, lambda builder, a, b: (builder.sub if a.type.element == INDEX else builder.fsub)(a, b))
 _operation(operator.mul, 2, lambda builder, a, b: builder.fmul(a, b))
 _operation(operator.truediv, 2, lambda builder, a, b: builder.fdiv(a, b))
 _operation(operator.gt, 2, lambda builder, a, b: builder.fcmp_ordered(">", a, b), types.boolean)
@@ -276,42 +271,34 @@ def load_pairs(typingctx, row, index):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def load_window(typingctx, row, first, index):  # type: ignore[no-untyped-def]
-    """As `load_pairs` for indices from `first` to ``first + 2 * RAYS - 1``: by a few loads, and permutations.
+def pick(typingctx, low, high, index):  # type: ignore[no-untyped-def]
+    """The entries of two vectors at indices, of which the last five bits count: the second's begin at `RAYS`.
 
-    Only where `has_windows` says so.
+    Only where `can_pick` says so.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        row, first, index = args
-        kind = signature.args[0]
-        data = builder.gep(data_of(context, builder, kind, row), [first])
-        if not _permutes(context, kind):
+        low, high, index = args
+        if not _can_pick(context, signature.return_type):
             return context.get_constant_null(signature.return_type)
-        lanes = builder.sub(index, splat(builder, builder.trunc(first, INDEX)))
-        sides = []
-        for side in (0, 1):
-            starts = (ir.Constant(ir.IntType(64), side + n) for n in (0, RAYS))
-            low, high = (load_vector(builder, builder.gep(data, [start]), RAYS) for start in starts)
-            sides.append(call_named(builder, "llvm.x86.avx512.vpermi2var.ps.512", low.type, low, lanes, high))
-        return cgutils.pack_array(builder, sides)
+        return call_named(builder, "llvm.x86.avx512.vpermi2var.ps.512", low.type, low, index, high)
 
-    return types.UniTuple(Lanes(row.dtype), 2)(row, first, index), codegen
+    return low(low, high, index), codegen
 
 
 @intrinsic
-def has_windows(typingctx, row):  # type: ignore[no-untyped-def]
-    """Whether the processor picks entries of this type out of a window: with AVX-512, those of 32 bits."""
+def can_pick(typingctx, array):  # type: ignore[no-untyped-def]
+    """Whether the processor picks entries of an array's type out of vectors: with AVX-512, those of 32 bits."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return context.get_constant(types.boolean, _permutes(context, signature.args[0]))
+        return context.get_constant(types.boolean, _can_pick(context, signature.args[0]))
 
-    return types.boolean(row), codegen
+    return types.boolean(array), codegen
 
 
-def _permutes(context: Any, row: types.Array) -> bool:
+def _can_pick(context: Any, kind: types.Array | Lanes) -> bool:
     _, _, features = context.codegen().magic_tuple()
-    return row.dtype == types.float32 and "+avx512f" in features.split(",")
+    return kind.dtype == types.float32 and "+avx512f" in features.split(",")
 
 
 def _pointer(context: Any, builder: Any, kind: types.Array, array: Any, start: Any) -> Any:

@@ -13,6 +13,8 @@ import torch
 
 __all__ = ["run_in_ranges"]
 
+_Tasks = collections.deque[Callable[[], object]]
+
 _RANGES_PER_THREAD = 4  # so that a thread which is held up leaves work to the others
 
 
@@ -36,25 +38,27 @@ def run_in_ranges(kernel: Callable[[int, int], object], count: int) -> None:
         kernel(0, count)
         return
     parts = min(count, threads * _RANGES_PER_THREAD)
-    ranges = collections.deque(itertools.pairwise(count * part // parts for part in range(parts + 1)))
+    edges = itertools.pairwise(count * part // parts for part in range(parts + 1))
+    # These alone hold the kernel and so its data: what a thread that comes late finds is an empty list.
+    tasks: _Tasks = collections.deque(functools.partial(kernel, start, stop) for start, stop in edges)
     pool = _pool(os.getpid(), threads - 1)
-    others = [pool.submit(_work_off, kernel, ranges) for _ in range(threads - 1)]
+    others = [pool.submit(_work_off, tasks) for _ in range(threads - 1)]
     try:
-        _work_off(kernel, ranges)
+        _work_off(tasks)
     finally:
-        ranges.clear()  # after an error
+        tasks.clear()  # after an error
         for other in others:
             if not other.cancel():  # what has not begun by now would find nothing left to do
                 other.result()
 
 
-def _work_off(kernel: Callable[[int, int], object], ranges: collections.deque[tuple[int, int]]) -> None:
+def _work_off(tasks: _Tasks) -> None:
     while True:
         try:
-            start, stop = ranges.popleft()
+            task = tasks.popleft()
         except IndexError:
             return
-        kernel(start, stop)
+        task()
 
 
 @functools.lru_cache

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -23,7 +24,7 @@ def patches():
     return invnet.data.Patches(images, SIZE, per_image=BATCH * STEPS // len(images))
 
 
-def deepinv_run(data):
+def deepinv_run(data, **chosen):
     """deepinv's network of 17 layers, in its Trainer as that runs by default, but without pictures and prints."""
     library = deepinv()
     images = torch.stack([data[i] for i in range(len(data))])
@@ -46,8 +47,10 @@ def deepinv_run(data):
             show_progress_bar=False,
             compare_no_learning=False,
             device="cpu",
+            **chosen,
         )
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of 16 bits on a CPU
             trainer.train()
 
     return run
@@ -66,6 +69,7 @@ def training_steps():
     data = patches()
     runs = {
         "deepinv: Trainer, DnCNN (no norm), float32": deepinv_run(data),
+        "deepinv: the same, bfloat16": deepinv_run(data, mixed_precision="bfloat16"),
         "the same network, float32": our_run(data, norm=None),
         "the same network, bfloat16": our_run(data, norm=None, precision="bfloat16"),
         "batch norm, float32": our_run(data),

@@ -2,7 +2,8 @@
 
 The parts, each within nine minutes:
 
-- ``tests``: the GPU's kernels against the CPU's, and `check_operator` on every operator, moved to the GPU;
+- ``tests``: the GPU's kernels against the CPU's, `check_operator` on every operator, moved to the GPU, and the
+  reconstructors there;
 - ``ct``: projections per second, forward and adjoint, beside torchtomo, diffct and torch-radon;
 - ``cone``: the same of volumes, in 32 and 16 bits, beside diffct and the time that the memory needs;
 - ``mri``: SENSE and radial scans beside plain torch, cufinufft, deepinv, mrpro and torchkbnufft;
@@ -36,6 +37,7 @@ TESTS = (
     "tests/operators/ct/test_triton.py",
     "tests/operators/ct/test_triton_volumes.py",
     "tests/operators/test_nufft.py",
+    "tests/invnet/test_on_gpu.py",
 )
 SECONDS = 530  # of the tests, before they are stopped
 

@@ -102,6 +102,50 @@ def test_inpaint(run, photo):
     assert psnr(by_mask, photo + 0.01) > 24
 
 
+@pytest.mark.parametrize("method", ["least-squares", "map-tv", "plug-and-play"])
+def test_holes_are_filled_without_noise_too(run, photo, method):
+    known = torch.rand(photo.shape, generator=torch.Generator().manual_seed(0)) > 0.6
+    write_tiff("holes.tif", photo * known)
+    write_png("mask.png", known.float())
+    arguments = ("--physics", "inpaint", "--mask", "mask.png", "--method", method)
+    assert psnr(run("holes.tif", *arguments), photo) > 26
+    assert psnr(run("holes.tif", *arguments, "--sigma", 1e-4, out="exact.npy"), photo) > 26
+
+
+def test_least_squares_of_a_blurred_picture_is_smooth(run, photo):
+    kernel = gaussian_kernel(9, 1.5)
+    blurred = noisy(operators.Convolution(kernel, photo.shape, padding="reflect")(photo), 0.01)
+    write_tiff("blurred.tif", blurred)
+    image = run("blurred.tif", "--physics", "deblur", "--blur", 1.5, "--method", "least-squares")
+    assert psnr(image, photo) > psnr(blurred, photo) + 1
+
+
+def test_what_was_not_done_is_said(run, photo):
+    write_tiff("noisy.tif", noisy(photo, 0.1))
+    arguments = [
+        "reconstruct",
+        "noisy.tif",
+        "--physics",
+        "denoise",
+        "--iterations",
+        "1",
+        "--tol",
+        "1e-9",
+        "--out",
+        "a.npy",
+    ]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0
+    assert "Warning: MAP was not done after 1 iterations; --iterations allows more" in result.output
+
+
+def test_a_cfl_file_without_its_header(run):
+    write_cfl("kspace.cfl", torch.ones(4, 4, dtype=torch.complex64))
+    Path("kspace.hdr").unlink()
+    output = run("kspace.cfl", "--physics", "cartesian-mri", exit_code=1)
+    assert output.splitlines() == ["Error: kspace.hdr: no such file or directory"]
+
+
 def test_downsample(run, photo):
     coarse = operators.Downsample(photo.shape, 2)(photo)
     write_tiff("coarse.tif", coarse)

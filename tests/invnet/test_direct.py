@@ -1,5 +1,7 @@
 """The reconstructor interface and its simplest kind."""
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 import operators
 from invnet import DirectInverse, Info, Physics, Reconstructor
 from invnet.noise import Gaussian
+from operators.solve import ConvergenceWarning
 
 
 class Constant(Reconstructor):
@@ -92,3 +95,21 @@ def test_an_overflow_is_noticed():
 def test_a_result_of_another_shape_is_never_returned():
     with pytest.raises(ValueError, match=r"Constant: must give an image of shape \(2, 3\), but gave \(3,\)"):
         Constant(torch.ones(3))(torch.ones(2, 3), Physics(operators.Identity(3)))
+
+
+def test_a_call_has_a_signature_and_is_torchs():
+    method = DirectInverse()
+    assert list(inspect.signature(method).parameters) == ["y", "physics", "return_info"]
+    seen = []
+    method.register_forward_hook(lambda module, inputs, image: seen.append(image))
+    y = torch.rand(2, 3)
+    image = method(y, physics=Physics(2 * operators.Identity(3)))
+    assert seen[0] is image
+    compiled = torch.compile(method, backend="eager")
+    torch.testing.assert_close(compiled(y, Physics(2 * operators.Identity(3))), image)
+
+
+def test_a_warning_points_to_the_call():
+    with pytest.warns(ConvergenceWarning, match="not converged") as warned:
+        Constant(torch.zeros(3))(torch.ones(3), Physics(operators.Identity(3)))
+    assert warned[0].filename == __file__

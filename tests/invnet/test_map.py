@@ -209,6 +209,25 @@ def test_the_two_algorithms_agree(operator, prior):
     assert (x - z).norm() < 5e-3 * z.norm()
 
 
+@pytest.mark.parametrize("sigma", [0.1, 1e-3, 1e-4])
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Mask(torch.rand(32, 32, generator=generator()) > 0.6),
+        Convolution(invnet.data.gaussian_kernel(5, 0.8), (32, 32), padding="valid"),
+        Downsample((32, 32), factor=2),
+    ],
+    ids=lambda A: A.name,
+)
+def test_what_is_said_to_be_done_is_done_however_low_the_noise(operator, sigma):
+    physics, y = measured(operator, Gaussian(sigma), photograph(32, torch.float32))
+    method = MAP(TotalVariation(), 12.0, tol=2e-4)
+    x, info = method(y, physics, return_info=True)
+    assert info.converged
+    exact, _ = MAP(TotalVariation(), 12.0, solver="primal-dual", tol=1e-5, max_iter=1000)(y, physics, return_info=True)
+    assert (x - exact).norm() < 0.02 * exact.norm()
+
+
 def test_the_two_forms_of_the_likelihood_agree():
     # A standard deviation that differs between pixels has no closed solve, so the likelihood goes by its own prox.
     operator = KINDS["circular blur"](32)

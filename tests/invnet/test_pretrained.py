@@ -11,7 +11,8 @@ from safetensors.torch import save
 
 import invnet
 import operators
-from invnet.pretrained import card, load, names
+from invnet import cards
+from invnet.pretrained import card, names
 from invnet.recipes import RECIPES
 from invnet.reconstruct import Reconstructor
 
@@ -25,7 +26,7 @@ def test_there_are_some():
 
 
 def test_all_together_are_small():
-    files = Path(load.FOLDER).glob("*.safetensors")
+    files = Path(cards.FOLDER).glob("*.safetensors")
     assert sum(file.stat().st_size for file in files) < 20e6
 
 
@@ -86,14 +87,14 @@ def test_unknown_names_list_the_known_ones():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    for path in Path(load.FOLDER).glob("denoiser-gray.*"):
+    for path in Path(cards.FOLDER).glob("denoiser-gray.*"):
         shutil.copy(path, tmp_path)
-    monkeypatch.setattr(load, "FOLDER", tmp_path)
+    monkeypatch.setattr(cards, "FOLDER", tmp_path)
     return tmp_path
 
 
 def test_a_prior_is_given_as_such(tmp_path, monkeypatch):
-    monkeypatch.setattr(load, "FOLDER", tmp_path)
+    monkeypatch.setattr(cards, "FOLDER", tmp_path)
     trained = RECIPES["ridge"].model()
     content = save(trained.state_dict())
     (tmp_path / "ridge.safetensors").write_bytes(content)

@@ -6,7 +6,7 @@ from torch import nn
 
 import invnet
 from invnet import LearnedPrimalDual, Physics, PlugAndPlay, Unrolled
-from invnet.nets import DnCNN, DRUNet, UNet
+from invnet.nets import DnCNN, DRUNet, OnImages, UNet
 from invnet.noise import Gaussian, Poisson
 from operators import AveragePool, Convolution, FourierTransform, Identity, Mask, Matrix, RealToComplex
 from tests.peers import deepinv
@@ -98,6 +98,23 @@ def test_hqs_without_training_is_plug_and_play():
     with torch.no_grad():  # the scalars it begins with are those of that noise
         plugged = size * PlugAndPlay(net, strength=0.2, sigma=(0.1, 0.01), max_iter=4)(y / size, scaled)
         torch.testing.assert_close(unrolled(y, physics), plugged, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_channels_of_an_image_stay_together(method):
+    """Whether the operator is declared on them or takes them as batch: of hqs, they have one scale."""
+    net = DnCNN(3, depth=3, width=4, norm=None, noise_conditioned=method == "hqs")
+    y = torch.tensor([1.0, 0.3, 0.02])[:, None, None] * random(2, 3, 8, 8, dtype=torch.float32)
+    unrolled = Unrolled(net, 2, method)
+    within, before = (unrolled(y, Physics(2 * Identity(shape))) for shape in ((3, 8, 8), (8, 8)))
+    torch.testing.assert_close(within, before)
+
+
+def test_hqs_has_no_unit():
+    net = DnCNN(depth=3, width=4, norm=None, noise_conditioned=True)
+    unrolled, physics, y = Unrolled(net, 2, "hqs"), Physics(Identity((8, 8))), random(2, 8, 8, dtype=torch.float32)
+    torch.testing.assert_close(unrolled(1000 * y, physics), 1000 * unrolled(y, physics), atol=0.01, rtol=1e-4)
+    assert torch.isfinite(unrolled(0 * y, physics)).all()
 
 
 def test_modl_is_that_of_deepinv():
@@ -275,6 +292,7 @@ def test_state_is_loaded():
         (lambda: Unrolled(UNet(), 0), ValueError, "iterations must be at least 1, got 0"),
         (lambda: Unrolled(UNet(), method="admm"), ValueError, "method takes one of proximal-gradient"),
         (lambda: Unrolled(UNet(), method="hqs"), ValueError, "hqs takes networks that are told the noise level"),
+        (lambda: Unrolled(OnImages(UNet()), method="hqs"), ValueError, "hqs takes networks that are told the noise"),
         (lambda: Unrolled(UNet(), norm=0), ValueError, "norm must be positive"),
         (lambda: Unrolled(nn.Flatten())(torch.ones(2, 4, 4), Physics(Identity((4, 4)))), ValueError, "network 0 took"),
         (lambda: Unrolled(DnCNN(3))(torch.ones(4, 4), Physics(Identity((4, 4)))), ValueError, "DnCNN of 3 channels"),

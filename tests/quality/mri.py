@@ -6,6 +6,7 @@ import torch
 
 import invnet
 from invnet.recipes.mri import CENTRE, scan
+from tests.quality import left_out
 from tests.quality.scores import Test, best_map, lines, mean_psnr
 
 STRENGTHS = (10.0, 20.0, 40.0, 80.0)  # of the wavelets: factors of two around the best
@@ -63,4 +64,9 @@ def measure(name, folders):
 def table(name, folders):
     """The lines of a table: methods that were not trained for it, and the model."""
     rows = {**peers(), name: measure(name, folders)}
-    return lines(list(rows[name]), rows)
+    table = lines(list(rows[name]), rows)
+    if "scans" in folders:
+        errors = left_out.errors({**left_out.PEERS, name: invnet.pretrained(name)}, folders["scans"])
+        table += ["", "Brain, relative error of k-space samples that were left out"]
+        table += [f"{label:32}{error:.3f}" for label, error in errors.items()]
+    return table

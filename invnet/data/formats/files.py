@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from operators.checks import no_tensor
+
 __all__ = ["FormatError", "as_numpy", "as_tensor", "check_claim", "parsing", "replacing", "saved_file"]
 
 _HARMLESS = 2**28  # bytes that a small file may unfold to
@@ -102,7 +104,7 @@ def as_numpy(image: torch.Tensor, owner: str) -> np.ndarray:
         If it is empty.
     """
     if not isinstance(image, torch.Tensor):
-        raise TypeError(f"{owner}: takes a torch.Tensor, got {type(image).__name__}")
+        raise TypeError(f"{owner}: takes a torch.Tensor, {no_tensor(image)}")
     if image.numel() == 0:
         raise ValueError(f"{owner}: takes an image of at least one entry, got shape {tuple(image.shape)}")
     image = image.detach().cpu().resolve_conj().resolve_neg()

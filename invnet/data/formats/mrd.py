@@ -28,6 +28,7 @@ _MOST_AT_A_TIME = 1024
 _HARMLESS = 2**28  # bytes that these may take
 _ON_GRID = ("cartesian", "epi")
 _UNITS = ("normalized", "cycles")
+_HALF = 0.5 * (1 + 1e-3)  # of the grid, with rounding
 _SIGNALS_OF_NO_IMAGE = (
     "ACQ_IS_NAVIGATION_DATA",
     "ACQ_IS_PHASECORR_DATA",
@@ -39,7 +40,10 @@ _SIGNALS_OF_NO_IMAGE = (
 
 
 def read_ismrmrd(
-    path: str | Path, remove_oversampling: bool = False, trajectory_unit: str = "normalized", group: str | None = None
+    path: str | Path,
+    remove_oversampling: bool = False,
+    trajectory_unit: str | None = None,
+    group: str | None = None,
 ) -> MRIScan:
     """Read raw data of a scanner in the ISMRM's format, Cartesian or along a trajectory.
 
@@ -53,9 +57,9 @@ def read_ismrmrd(
     path : str or Path
     remove_oversampling : bool
         Whether to crop the image along the readout to the reconstructed field of view (Cartesian scans).
-    trajectory_unit : {"normalized", "cycles"}
+    trajectory_unit : {"normalized", "cycles"}, optional
         Of the trajectory in the file, which the format leaves open: from -0.5 to 0.5 over the encoded grid, or in
-        cycles per field of view of the encoding.
+        cycles per field of view of the encoding. By default the first, unless the trajectory reaches beyond 0.5.
     group : str, optional
         In which the scan lies; by default the first that holds one, usually ``dataset``.
 
@@ -98,7 +102,8 @@ def read_ismrmrd(
     >>> scan, scan.voxel_size, scan.mask[:, 0]
     (MRIScan(kspace=(8, 4, 6), image_shape=(4, 6), mask=(4, 6)), (10.0, 10.0), tensor([False,  True,  True, False]))
     """
-    check_choice(trajectory_unit, _UNITS, "read_ismrmrd", "trajectory_unit")
+    if trajectory_unit is not None:
+        check_choice(trajectory_unit, _UNITS, "read_ismrmrd", "trajectory_unit")
     with hdf5.opened(path, "ISMRMRD") as file:
         name = find_group(file) if group is None else group
         header = hdf5.text(file, f"{name}/xml") if name is not None else None
@@ -149,7 +154,7 @@ def _check_entry(entry: np.void, number: int, path: str | Path) -> None:
 
 
 def _scan(
-    acquisitions: list[Any], encoding: Encoding, header: str, crops: bool, unit: str, path: str | Path
+    acquisitions: list[Any], encoding: Encoding, header: str, crops: bool, unit: str | None, path: str | Path
 ) -> MRIScan:
     ismrmrd = require("ismrmrd", extra="formats")
     noise = [a for a in acquisitions if a.is_flag_set(ismrmrd.ACQ_IS_NOISE_MEASUREMENT)]
@@ -252,7 +257,7 @@ def _on_grid(
 
 
 def _along_trajectory(
-    acquisitions: Sequence[Any], encoding: Encoding, unit: str, path: str | Path
+    acquisitions: Sequence[Any], encoding: Encoding, unit: str | None, path: str | Path
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Data (..., coils, readouts, samples) and their points."""
     sizes, frames = _frames(acquisitions)
@@ -280,16 +285,18 @@ def _kept(acquisition: Any) -> np.ndarray:
     return samples
 
 
-def _in_cycles(points: np.ndarray, encoding: Encoding, unit: str, path: str | Path) -> np.ndarray:
+def _in_cycles(points: np.ndarray, encoding: Encoding, unit: str | None, path: str | Path) -> np.ndarray:
     """Points (x, y[, z]) of the file, in cycles per field of view, in the order of the image's axes."""
     dims = len(encoding.image_shape)
     if points.shape[-1] < dims:
         raise FormatError(path, f"its trajectory has {points.shape[-1]} coordinates, its image {dims} dimensions")
     points = points[..., :dims][..., ::-1].astype(np.float64)
     sizes = np.array(encoding.encoded[-dims:], dtype=np.float64)
+    if unit is None:  # no scan stays within half a cycle
+        unit = "normalized" if np.abs(points).max() <= _HALF else "cycles"
     points = points * sizes if unit == "normalized" else points
     largest = np.abs(points / sizes).max()
-    if not largest <= 0.5 * (1 + 1e-3):
+    if not largest <= _HALF:
         raise FormatError(path, f"its trajectory reaches {largest:.3g} of the grid; is {unit!r} its trajectory_unit?")
     # Fields of view of encoding and image may differ: an oversampled readout has the larger one.
     ratio = np.array(encoding.image_field[-dims:]) / np.array(encoding.encoded_field[-dims:])

@@ -206,9 +206,10 @@ def test_radial(unit, tmp_path):
     torch.testing.assert_close(scan.trajectory, points, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(scan.kspace, torch.stack([data, 2 * data]))
     operators.NonCartesianMRI(scan.trajectory, scan.image_shape)
+    torch.testing.assert_close(read(path).trajectory, scan.trajectory)  # by how far it reaches
     if unit == "cycles":
         with pytest.raises(ValueError, match="is 'normalized' its trajectory_unit"):
-            read(path)
+            read_ismrmrd(path, trajectory_unit="normalized")
 
 
 def test_damaged_scans(tmp_path):

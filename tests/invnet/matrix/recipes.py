@@ -33,7 +33,7 @@ from operators import Identity
 from operators.solve import ConvergenceWarning
 from tests.invnet.matrix.scenes import Scene, training_images
 
-__all__ = ["RECIPES", "judged_in_gray", "measured"]
+__all__ = ["RECIPES", "measured"]
 
 
 def zero_last(net: torch.nn.Module) -> torch.nn.Module:
@@ -159,11 +159,6 @@ RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
     "LearnedPrimalDual": lambda s: trained(primal_dual(s), s, 150 if s.full else 100, lr=5e-3),
     "LatentMAP": lambda s: LatentMAP(autoencoder(s), max_iter=40 if s.full else 15),
 }
-
-
-def judged_in_gray(recipe: str, s: Scene) -> bool:
-    """Total variation knows no colours: it takes the noise off the grey values alone."""
-    return s.channels > 1 and recipe.endswith("total variation")
 
 
 def measured(recipe: str, s: Scene) -> tuple[torch.Tensor, float, float]:

@@ -58,6 +58,23 @@ def test_ssim_is_scikit_images():
         value(Supervised("ssim"), x[:5], y[:5])
 
 
+@pytest.mark.parametrize(("distance", "expected"), [("l2", math.exp(0.5)), ("l1", 1.0)])
+def test_supervised_training_reaches_the_mean_or_the_median(distance, expected):
+    """Of lognormal images that one measurement may come from."""
+    net = Scale()
+    data = Pairs(random(8000, 8).exp(), torch.ones(8000, 8))
+    train(net, data, Supervised(distance), options=options(steps=600))
+    assert net.weight.item() == pytest.approx(expected, abs=0.04)
+
+
+def test_similarity_is_greatest_for_the_image_itself():
+    x = torch.rand(40, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    net = Scale(1.0)
+    result = train(net, Pairs(x, x / 2), Supervised("ssim"), options=options(steps=300))
+    assert net.weight.item() == pytest.approx(2.0, abs=0.01)
+    assert result.losses[-1] < 1e-4
+
+
 # ---------------------------------------------------------------- measurements in pairs, or alone
 
 
@@ -203,6 +220,29 @@ def test_splitting_learns_to_predict_an_entry_from_the_others():
     y = physics(x, generator=torch.Generator().manual_seed(2))
     train(method, Measurements(y), DataSplitting(0.5), physics=physics, options=options(steps=400))
     assert method.weights[1].item() == pytest.approx(covariance / (1 + sigma**2), abs=0.02)
+
+
+class Mirror(Reconstructor):
+    """K-space of real images: one weight for the sample itself, one for that at the opposite frequency."""
+
+    def __init__(self, operator):
+        super().__init__()
+        self.operator, self.weights = operator, nn.Parameter(torch.zeros(2))
+
+    def _reconstruct(self, y, physics):
+        return self.operator.adjoint(self.weights[0] * y + self.weights[1] * y.flip(-1).conj()), Info()
+
+
+def test_ssdu_learns_the_symmetry_of_k_space():
+    """Of real images opposite samples are conjugate: from noisy k-space alone, one is predicted from the other with
+    Wiener's weight, of a variance of one beside the noise of two parts."""
+    sigma, centre = 0.5, torch.arange(9) == 4
+    A = CartesianMRI(torch.ones(9, dtype=torch.bool), in_shape=(1, 9))
+    physics, method = Physics(A, Gaussian(sigma)), Mirror(A)
+    y = physics(random(4000, 1, 9) + 0j, generator=torch.Generator().manual_seed(2))
+    loss = DataSplitting(0.5, always=centre)
+    train(method, Measurements(y), loss, physics=physics, options=options(steps=400))
+    assert method.weights[1].item() == pytest.approx(1 / (1 + 2 * sigma**2), abs=0.02)
 
 
 class Watch(Reconstructor):
