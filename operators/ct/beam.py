@@ -12,6 +12,7 @@ import torch
 
 from operators.core import LinearOperator
 from operators.ct.geometry import Number, as_real
+from operators.ct.project import takes_16_bits
 from operators.ct.source import check_source
 from operators.fourier import on_real_and_imaginary
 from operators.linear_pair import Fixed, LinearMap
@@ -69,17 +70,13 @@ class Beam(LinearOperator):
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        keeps_type = self._takes_16_bits(x.device)
+        keeps_type = takes_16_bits(x.device)
         return self._real(lambda images: self._maps[0](images, *geometry), x, len(self.in_shape), keeps_type)
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
         geometry = self._rays()
-        keeps_type = self._takes_16_bits(y.device)
+        keeps_type = takes_16_bits(y.device)
         return self._real(lambda measured: self._maps[1](measured, *geometry), y, len(self.out_shape), keeps_type)
-
-    def _takes_16_bits(self, device: torch.device) -> bool:
-        """Whether the maps take numbers of 16 bits as they are."""
-        return False
 
     def _compute_views(self) -> torch.Tensor:
         """The geometry as the kernels take it."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from operators.ct.on_cpu import groups
-from operators.ct.orientations import ORIENTATIONS, Orientation
+from operators.ct.orientations import ORIENTATIONS, Orientation, bordered
 from operators.kernels import gradient3d, joseph3d
 from operators.kernels.joseph import BORDER
 from operators.kernels.rays3d import BLOCK
@@ -58,8 +58,8 @@ def view_gradient(volumes: torch.Tensor, cotangents: torch.Tensor, fixed: Fixed)
     for orientation, geometry in _geometries(fixed):
         part = torch.zeros_like(gradient)
         for volume, cotangent in zip(volumes, cotangents, strict=True):
-            bordered = _bordered(volume[None], orientation).squeeze(-1)
-            arrays = bordered.numpy(), cotangent.numpy(), part.numpy()
+            slabs = bordered(volume[None], orientation, BORDER, 1).squeeze(-1)
+            arrays = slabs.numpy(), cotangent.numpy(), part.numpy()
             run_in_ranges(partial(gradient3d.view_gradient, *arrays, *geometry), len(geometry.chosen))
         gradient[:, orientation.entries] += part
     return gradient
@@ -75,19 +75,19 @@ class _Geometry(NamedTuple):
 
 
 def _project_driven(volumes: torch.Tensor, sums: torch.Tensor, orientation: Orientation, geometry: _Geometry) -> None:
-    bordered = _bordered(volumes, orientation)
-    kernel = partial(joseph3d.project_volume, bordered.flatten(2).numpy(), sums.numpy(), *geometry)
+    slabs = bordered(volumes, orientation, BORDER, _lanes(volumes))
+    kernel = partial(joseph3d.project_volume, slabs.flatten(2).numpy(), sums.numpy(), *geometry)
     run_in_ranges(kernel, len(geometry.chosen))
 
 
 def _backproject_driven(
     values: torch.Tensor, volumes: torch.Tensor, orientation: Orientation, geometry: _Geometry
 ) -> None:
-    bordered = _bordered(volumes, orientation, empty=True)
-    kernel = partial(joseph3d.backproject_volume, bordered.flatten(2).numpy(), values.numpy(), *geometry)
-    run_in_ranges(kernel, -(-len(bordered) // BLOCK))
+    slabs = bordered(volumes[:0], orientation, BORDER, _lanes(volumes))
+    kernel = partial(joseph3d.backproject_volume, slabs.flatten(2).numpy(), values.numpy(), *geometry)
+    run_in_ranges(kernel, -(-len(slabs) // BLOCK))
     upright = volumes.permute(0, *(1 + dim for dim in orientation.dims))
-    upright += _inner(bordered)[..., : len(volumes)].movedim(-1, 0)
+    upright += slabs[:, BORDER:-BORDER, BORDER:-BORDER, : len(volumes)].movedim(-1, 0)
 
 
 def _geometries(fixed: Fixed) -> Iterator[tuple[Orientation, _Geometry]]:
@@ -103,15 +103,5 @@ def _geometries(fixed: Fixed) -> Iterator[tuple[Orientation, _Geometry]]:
             yield orientation, _Geometry(views.numpy(), chosen.contiguous().numpy(), orientation.ties, spacing)
 
 
-def _bordered(volumes: torch.Tensor, orientation: Orientation, empty: bool = False) -> torch.Tensor:
-    """Volumes (B, depth, height, width), or zeros, for the kernels: (slabs, bordered, bordered, 1 or LANES)."""
-    first, second, third = (volumes.shape[1 + dim] for dim in orientation.dims)
-    count = 1 if len(volumes) == 1 else LANES
-    bordered = volumes.new_zeros((first, second + 2 * BORDER, third + 2 * BORDER, count))
-    if not empty:
-        _inner(bordered)[..., : len(volumes)] = volumes.permute(*(1 + dim for dim in orientation.dims), 0)
-    return bordered
-
-
-def _inner(bordered: torch.Tensor) -> torch.Tensor:
-    return bordered[:, BORDER:-BORDER, BORDER:-BORDER]
+def _lanes(volumes: torch.Tensor) -> int:
+    return 1 if len(volumes) == 1 else LANES

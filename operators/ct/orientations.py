@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["ORIENTATIONS", "Orientation"]
+__all__ = ["ORIENTATIONS", "Orientation", "bordered"]
 
 
 class Orientation(NamedTuple):
@@ -64,3 +64,12 @@ ORIENTATIONS = (
     Orientation((2, 1, 0), (False, True)),
     Orientation((0, 1, 2), (False, False)),
 )
+
+
+def bordered(volumes: torch.Tensor, orientation: Orientation, border: int, count: int) -> torch.Tensor:
+    """Volumes (B, depth, height, width) for the kernels: (slabs, bordered, bordered, count), with zeros beyond them."""
+    dims = [1 + dim for dim in orientation.dims]
+    first, second, third = (volumes.shape[dim] for dim in dims)
+    result = volumes.new_zeros((first, second + 2 * border, third + 2 * border, count))
+    result[:, border:-border, border:-border, : len(volumes)] = volumes.permute(*dims, 0)
+    return result

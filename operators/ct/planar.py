@@ -10,7 +10,7 @@ import torch
 from operators.checks import Shape, check_positive_int
 from operators.ct.beam import Beam
 from operators.ct.geometry import sizes, spatial_shape
-from operators.ct.project import backproject, project, rays, takes_16_bits
+from operators.ct.project import backproject, project, rays
 from operators.ct.rays import courses
 from operators.linear_pair import Fixed
 
@@ -59,9 +59,6 @@ class PlanarBeam(Beam):
         super()._geometry_changed()
         if self.places is not None:
             self.places = self._compute_places()
-
-    def _takes_16_bits(self, device: torch.device) -> bool:
-        return takes_16_bits(device)
 
     def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
         views = self._current_views().detach()[chosen]

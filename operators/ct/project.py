@@ -16,10 +16,10 @@ from operators.ct import reference
 from operators.ct.rays import courses
 from operators.linear_pair import Fixed, linear_pair
 
-__all__ = ["backproject", "project", "rays", "takes_16_bits"]
+__all__ = ["HAS_TRITON", "backproject", "project", "rays", "takes_16_bits"]
 
 # Triton 3.3, which takes tuples of tensors, comes with torch 2.7.
-_HAS_TRITON = importlib.util.find_spec("triton") is not None and torch.__version__ >= "2.7"
+HAS_TRITON = importlib.util.find_spec("triton") is not None and torch.__version__ >= "2.7"
 
 
 def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], size: Sequence[int]) -> Fixed:
@@ -39,7 +39,7 @@ def rays(views: torch.Tensor, places: torch.Tensor, spacing: Sequence[float], si
 
 def takes_16_bits(device: torch.device) -> bool:
     """Whether images of 16 bits are taken as they are on a device: the sums then have 32."""
-    return _HAS_TRITON and device.type == "cuda"
+    return HAS_TRITON and device.type == "cuda"
 
 
 def _on(device: torch.device) -> ModuleType:
@@ -48,7 +48,7 @@ def _on(device: torch.device) -> ModuleType:
         from operators.ct import on_cpu
 
         return on_cpu
-    if device.type == "cuda" and _HAS_TRITON:
+    if device.type == "cuda" and HAS_TRITON:
         from operators.ct import on_gpu
 
         return on_gpu

@@ -12,6 +12,7 @@ from types import ModuleType
 import torch
 
 from operators.ct import reference3d
+from operators.ct.project import HAS_TRITON
 from operators.linear_pair import Fixed, linear_pair
 
 __all__ = ["backproject_volume", "project_volume", "volume_rays"]
@@ -37,6 +38,10 @@ def _on(device: torch.device) -> ModuleType:
         from operators.ct import on_cpu3d
 
         return on_cpu3d
+    if device.type == "cuda" and HAS_TRITON:
+        from operators.ct import on_gpu3d
+
+        return on_gpu3d
     return reference3d
 
 

@@ -9,7 +9,7 @@ import torch
 from operators.checks import Shape, as_shape, check_choice, check_positive_int
 from operators.ct.beam import Beam, Poses
 from operators.ct.geometry import as_real, sizes
-from operators.ct.project import backproject, project, rays, takes_16_bits
+from operators.ct.project import backproject, project, rays
 from operators.ct.project3d import backproject_volume, project_volume, volume_rays
 from operators.ct.rays import courses
 from operators.ct.volume import detector_places, detector_shape
@@ -117,9 +117,6 @@ class VectorBeam(Beam):
             return fixed, views if is_learnable else None
         learnable = courses(views, self.places, self.pixel_size) if is_learnable else None
         return rays(views, self.places, self.pixel_size, self.in_shape), learnable
-
-    def _takes_16_bits(self, device: torch.device) -> bool:
-        return len(self.in_shape) == 2 and takes_16_bits(device)
 
     def _detector_places(self, chosen: torch.Tensor, outline: bool) -> torch.Tensor:
         views = self._current_views().detach()[chosen]

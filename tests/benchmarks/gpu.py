@@ -5,10 +5,11 @@ The parts, each within nine minutes:
 - ``tests``: the GPU's kernels against the CPU's, `check_operator` on every operator, moved to the GPU, and the
   reconstructors there;
 - ``ct``: projections per second, forward and adjoint, beside torchtomo, diffct and torch-radon;
-- ``cone``: the same of volumes, beside diffct and the time that the memory needs;
+- ``cone``: the same of volumes, in 32 and 16 bits, beside diffct and the time that the memory needs;
 - ``mri``: SENSE and radial scans beside plain torch, cufinufft, deepinv, mrpro and torchkbnufft;
 - ``convolution``: beside torch's own;
-- ``tiles``: the CT kernels with other tiles and layouts than `operators.ct.on_gpu` has.
+- ``tiles``: the CT kernels with other tiles and layouts than `operators.ct.on_gpu` has;
+- ``cone-tiles``: those of volumes with other tiles than `operators.ct.on_gpu3d` has.
 
 A peer that can't be imported is named as not compared; diffct and torch-radon are not installed by ``make gpu``. What
 is printed is also written to ``$OUT/gpu-PART.txt``, if the environment names such a folder.
@@ -34,6 +35,7 @@ from tests.benchmarks.harness import compare, environment
 TESTS = (
     "tests/operators/test_conformance.py",
     "tests/operators/ct/test_triton.py",
+    "tests/operators/ct/test_triton_volumes.py",
     "tests/operators/test_nufft.py",
     "tests/invnet/test_on_gpu.py",
 )
@@ -89,6 +91,7 @@ PARTS = {
     "mri": run_mri,
     "convolution": run_convolution,
     "tiles": gpu_ct.run_tiles,
+    "cone-tiles": gpu_cone.run_tiles,
 }
 
 

@@ -4,16 +4,19 @@ Two scans: 128^3 voxels, 128 x 128 detectors and 180 views, as in ``tests/benchm
 768 x 1024 detectors and 360 views. What would take longer than a minute is timed for some of the views, and said so.
 """
 
+import dataclasses
 import itertools
 import math
+import time
 from functools import partial
 
 import torch
 
 from operators import ConeBeam
-from tests.benchmarks.gpu_ct import bandwidth, compare_with, elapsed, seconds_of
+from tests.benchmarks.gpu_ct import bandwidth, compare_with, elapsed, seconds_of, try_tiles
 
 SIZES = (128, 512)
+TYPES = (torch.float32, torch.float16)
 LIMITS = {"forward": 0.2, "adjoint": 0.3}  # seconds for the large scan
 LONGEST = 60.0  # seconds for all views
 STEP = 24  # one view of so many is tried first
@@ -36,8 +39,8 @@ def run_cone():
     print(f"a small scan differs from the CPU in double precision by {error:.1e}")
     print(f"{'':24} {'volume':>8} {'':8} {'ms':>10} {'floor':>8} {'interp./s':>10}")
     with torch.no_grad():
-        for size in SIZES:
-            _time_cone(size, speed)
+        for size, dtype in itertools.product(SIZES, TYPES):
+            _time_cone(size, dtype, speed)
         compare_with(_diffct)
     return error > 1e-5
 
@@ -51,21 +54,22 @@ def _error():
     return max(((a.cpu() - b).norm() / b.norm()).item() for a, b in zip(got, expected, strict=True))
 
 
-def _time_cone(size, speed):
+def _time_cone(size, dtype, speed):
     whole = cone(size).to("cuda")
     part = whole.subset(slice(None, None, STEP))
     share = whole.out_shape[0] / part.out_shape[0]
-    floor = 4 * (math.prod(whole.in_shape) + math.prod(whole.out_shape)) / speed
+    name = f"ours, {dtype.itemsize * 8} bits"
+    floor = dtype.itemsize * (math.prod(whole.in_shape) + math.prod(whole.out_shape)) / speed
     for direction, A in itertools.product(LIMITS, (part, whole)):
         function, shape = (A, A.in_shape) if direction == "forward" else (A.adjoint, A.out_shape)
-        inputs = [torch.randn(shape, device="cuda")]
+        inputs = [torch.randn(shape, device="cuda").to(dtype)]
         if A is part:
             expected = share * elapsed(function, inputs)
             if expected > LONGEST:
-                _print_row(f"ours, {part.out_shape[0]} views, times {share:g}", size, direction, expected, floor)
+                _print_row(f"{name}, views / {share:g}", size, direction, expected, floor)
         elif expected <= LONGEST:
             seconds = seconds_of(function, inputs, rounds=5) if expected < 1 else elapsed(function, inputs)
-            _print_row("ours", size, direction, seconds, floor)
+            _print_row(name, size, direction, seconds, floor)
 
 
 def _print_row(name, size, direction, seconds, floor):
@@ -98,3 +102,27 @@ def _diffct():
 
 def _diffct_call(function, geometry, data):
     return function.apply(data, *geometry)
+
+
+def run_tiles():
+    """Time the kernels with other tiles, on some views of the large scan."""
+    from operators.ct import on_gpu3d  # needs Triton
+
+    A = cone(512).subset(slice(None, None, STEP)).to("cuda")
+    fixed, _ = A._rays()
+    shapes = [(4, 16), (2, 32), (2, 64), (1, 128), (8, 16), (8, 32)], [(4, 4, 8), (2, 4, 16), (4, 4, 32), (2, 4, 32)]
+    choices = {
+        "FORWARD": (on_gpu3d.project, on_gpu3d.FORWARD, shapes[0], A.in_shape),
+        "ADJOINT": (on_gpu3d.backproject, on_gpu3d.ADJOINT, shapes[1], A.out_shape),
+    }
+    begun = time.perf_counter()
+    for name, (function, default, shapes, size) in choices.items():
+        inputs, times = [torch.randn(1, *size, device="cuda")], {}
+        tried = [default, *(dataclasses.replace(default, shape=shape) for shape in shapes)]
+        try_tiles(times, tried, function, fixed, inputs, begun)
+        best = min(times, key=times.get)
+        tried = [dataclasses.replace(best, warps=warps) for warps in (1, 2, 8)]
+        try_tiles(times, tried, function, fixed, inputs, begun)
+        print(f"\n{name} of {A.out_shape[0]} views, ms")
+        for tiles in sorted(times, key=times.get):
+            print(f"{times[tiles] * 1e3:9.2f}  {tiles}{'  (as it is)' if tiles == default else ''}", flush=True)

@@ -176,19 +176,20 @@ def run_tiles():
         tried = [default]
         # The tile's shape first, then the rest with the best shape.
         tried += [dataclasses.replace(default, rays=shape) for shape in shapes if shape != default.rays]
-        _try_tiles(times, tried, function, fixed, inputs, begun)
+        try_tiles(times, tried, function, fixed, inputs, begun)
         best = min(times, key=times.get)
         tried = [
             dataclasses.replace(best, line=line, images=images, warps=warps)
             for line, images, warps in itertools.product((32, 64, 128), (64, 128), (2, 4, 8))
         ]
-        _try_tiles(times, tried, function, fixed, inputs, begun)
+        try_tiles(times, tried, function, fixed, inputs, begun)
         print(f"\n{name} {dtype}, batch 128, images/s")
         for tiles in sorted(times, key=times.get)[:8]:
             print(f"{128 / times[tiles]:11,.0f}  {tiles}{'  (as it is)' if tiles == default else ''}", flush=True)
 
 
-def _try_tiles(times, tried, function, fixed, inputs, begun):
+def try_tiles(times, tried, function, fixed, inputs, begun):
+    """Time tiles that were not timed yet, so long as there is time since it has begun."""
     from triton.runtime.errors import TritonError
 
     for tiles in tried:

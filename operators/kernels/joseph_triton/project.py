@@ -7,11 +7,11 @@ import triton.language as tl
 
 from operators.kernels.joseph_triton.rays import BORDERS, PER_UNIT, UNIT, load_rays, zeros
 
-__all__ = ["line_sums", "project_rays"]
+__all__ = ["cross_row", "line_sums", "only", "project_rays", "rows_met"]
 
 
 @triton.jit
-def _rows_met(mine, column, slope, rows, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+def rows_met(mine, column, slope, rows, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
     """The rows between which any of the rays that are `mine` meets the image."""
     start, tilt = column.to(tl.float32), slope.to(tl.float32)
     if FIXED:
@@ -20,11 +20,11 @@ def _rows_met(mine, column, slope, rows, columns, FIXED: tl.constexpr):  # type:
     enter, leave = (-1 - start) / tilt, (columns - start) / tilt
     first = tl.minimum(tl.maximum(tl.floor(tl.minimum(enter, leave)) - 1, 0), rows).to(tl.int32)
     stop = tl.minimum(tl.maximum(tl.ceil(tl.maximum(enter, leave)) + 2, 0), rows).to(tl.int32)
-    return tl.min(tl.where(mine, first, rows), 0), tl.max(tl.where(mine, stop, 0), 0)
+    return tl.min(tl.where(mine, first, rows)), tl.max(tl.where(mine, stop, 0))
 
 
 @triton.jit
-def _cross_row(row, column, slope, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+def cross_row(row, column, slope, columns, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
     """The bordered index of the pixel left of each ray on a row, and the weight of the right one."""
     if FIXED:
         position = column + slope.to(tl.int64) * (2 * row)
@@ -38,7 +38,7 @@ def _cross_row(row, column, slope, columns, FIXED: tl.constexpr):  # type: ignor
 
 
 @triton.jit
-def _only(mine, column, slope, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+def only(mine, column, slope, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
     """The rays that are `mine`, and for the others rays that run beside the image."""
     beside = -4 * UNIT if FIXED else -4.0
     return tl.where(mine, column, tl.full([1], beside, tl.float64).to(column.dtype)), tl.where(mine, slope, 0)
@@ -71,10 +71,10 @@ def _walk(  # type: ignore[no-untyped-def]
     IMAGES: tl.constexpr,
 ):
     """Add the interpolated values along the rays that are `mine`, of packed images (rows, columns, images)."""
-    first, stop = _rows_met(mine, column, slope, rows, columns, FIXED)
-    column, slope = _only(mine, column, slope, FIXED)
+    first, stop = rows_met(mine, column, slope, rows, columns, FIXED)
+    column, slope = only(mine, column, slope, FIXED)
     for row in range(first, stop):
-        index, weight = _cross_row(row, column, slope, columns, FIXED)
+        index, weight = cross_row(row, column, slope, columns, FIXED)
         line = images + tl.cast(row + BORDERS, tl.int64) * row_stride
         left = line + (index * column_stride)[:, None]
         total = _add_pair(total, left, left + column_stride, weight[:, None], CHUNKS, IMAGES)
@@ -197,12 +197,12 @@ def _add_line_sums(  # type: ignore[no-untyped-def]
     sums, cotangents, images, mine, column, slope, rows, columns, row_stride, column_stride, FIXED: tl.constexpr
 ):
     """Add those of a group of images, for the rays that are `mine`."""
-    first, stop = _rows_met(mine, column, slope, rows, columns, FIXED)
-    column, slope = _only(mine, column, slope, FIXED)
+    first, stop = rows_met(mine, column, slope, rows, columns, FIXED)
+    column, slope = only(mine, column, slope, FIXED)
     value = tl.zeros(cotangents.shape, cotangents.dtype)
     across, across_rows = value, value
     for row in range(first, stop):
-        index, weight = _cross_row(row, column, slope, columns, FIXED)
+        index, weight = cross_row(row, column, slope, columns, FIXED)
         line = images + tl.cast(row + BORDERS, tl.int64) * row_stride
         left = line + (index * column_stride)[:, None]
         begin, end = tl.load(left).to(value.dtype), tl.load(left + column_stride).to(value.dtype)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-__all__ = ["BORDER", "BORDERS", "PER_UNIT", "UNIT", "load_rays", "pack", "trace", "zeros"]
+__all__ = ["BORDER", "BORDERS", "FAR", "MOST", "PER_UNIT", "UNIT", "load_rays", "pack", "trace", "zeros"]
 
 BORDER = 2  # zeros around a packed image, so that no ray needs a test at the edge
 BORDERS = tl.constexpr(BORDER)
 UNIT = tl.constexpr(2.0**32)  # a pixel, in fixed point
 PER_UNIT = tl.constexpr(2.0**-32)
-_MOST = tl.constexpr(2**31 - 1)  # the slope of a ray at 45 degrees, all but
-_FAR = tl.constexpr(1e8)  # beyond any image
+MOST = tl.constexpr(2**31 - 1)  # the slope of a ray at 45 degrees, all but
+FAR = tl.constexpr(1e8)  # beyond any image
 
 
 @triton.jit
@@ -66,7 +66,7 @@ def trace(  # type: ignore[no-untyped-def]
     ahead = tl.where(by_rows, dy, dx)
     slope = tl.where(by_rows, dx, dy) / tl.where(ahead == 0, 1.0, ahead)
     column = tl.where(by_rows, x, y) - slope * tl.where(by_rows, y, x)
-    column = tl.minimum(tl.maximum(column, -_FAR), _FAR)
+    column = tl.minimum(tl.maximum(column, -FAR), FAR)
     row_size, column_size = tl.full([RAYS], row_spacing, tl.float64), tl.full([RAYS], column_spacing, tl.float64)
     step, shift = tl.where(by_rows, row_size, column_size), tl.where(by_rows, column_size, row_size) * slope
     length = tl.where(ahead == 0, 0.0, tl.sqrt(step * step + shift * shift))
@@ -76,7 +76,7 @@ def trace(  # type: ignore[no-untyped-def]
         entry = table + 2 * ray
         rest = (entry + 1).to(tl.pointer_type(tl.int32))
         half = tl.floor(slope * (0.5 * UNIT) + 0.5).to(tl.int64)
-        half = tl.minimum(tl.maximum(half, -_MOST), _MOST)
+        half = tl.minimum(tl.maximum(half, -MOST), MOST)
         tl.store(entry, tl.floor(column * UNIT + 0.5).to(tl.int64), exists)
         tl.store(rest, half.to(tl.int32), exists)
         tl.store((rest + 1).to(tl.pointer_type(tl.float32)), length.to(tl.float32), exists)

@@ -16,8 +16,9 @@ from triton.compiler import ASTSource
 from operators.kernels import joseph_triton as kernels
 
 TARGET = GPUTarget("cuda", 90, 32)
-DATA = ("upright", "lying", "sinograms", "images", "packed", "cotangents")
+DATA = ("upright", "lying", "sinograms", "images", "packed", "cotangents", "measured")
 EXACT = ("views", "places", "sums")  # pointers to float64
+SUMS = ("lengths", "values")  # to the type of the sums
 WARPS = 4
 ITEMSIZE = {"bf16": 2, "fp32": 4, "fp64": 8}
 
@@ -25,9 +26,12 @@ ITEMSIZE = {"bf16": 2, "fp32": 4, "fp64": 8}
 def compiled(kernel, data, **constants):
     """The kernel for data of a type; sizes are taken to be multiples of 16, as Triton finds them where they are."""
     names = list(inspect.signature(kernel.fn).parameters)
-    has_views = "places" in names and "row_spacing" in names
+    has_views = names[0] == "views" or "lengths" in names or "values" in names
+    sums = "fp64" if data == "fp64" else "fp32"
     types = dict.fromkeys(names, "i32") | dict.fromkeys(DATA, f"*{data}")
-    types |= dict.fromkeys(EXACT, "*fp64") | {"aims": "*fp32", "row_spacing": "fp64", "column_spacing": "fp64"}
+    types |= dict.fromkeys(EXACT, "*fp64") | dict.fromkeys(SUMS, f"*{sums}") | {"aims": "*fp32"}
+    types |= {name: "fp64" for name in names if "spacing" in name}
+    types |= {"volume": f"*{sums if 'values' in names else data}"}
     types |= {"table": "*fp64" if data == "fp64" else "*i64", "views": "*fp64" if has_views else "i32"}
     signature = {name: "constexpr" if name in constants else types[name] for name in names}
     values = {(names.index(name),): value for name, value in constants.items()}
@@ -60,7 +64,10 @@ def main():
             "project_rays": group | shared,
             "backproject_pixels": group | {"ROWS": 8, "COLUMNS": 8},
         }
+        programs["project_volume"] = {"FIXED": data != "fp64", "IMAGES": 1, "COLUMNS": 4, "ROWS": 32}
         if data != "bf16":
+            programs["measure_rays"], programs["aim_views"] = {"RAYS": 256}, {}
+            programs["backproject_volume"] = {"IMAGES": 1, "SLABS": 4, "ALONG_A": 4, "ALONG_B": 16}
             programs["trace"] = {"FIXED": data != "fp64", "RAYS": 128}
             programs["line_sums"] = {"FIXED": data != "fp64", "IMAGES": images} | shared
         for name, constants in programs.items():

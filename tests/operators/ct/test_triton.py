@@ -191,7 +191,7 @@ def test_the_kernels_compile(tmp_path):
     command = [sys.executable, "-m", "tests.operators.ct.compile_kernels"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 13
+    assert len(result.stdout.splitlines()) == 22
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
