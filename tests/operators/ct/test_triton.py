@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import operators
 from operators.ct import on_cpu, reference
 from operators.ct.project import _on, rays
+from tests.operators.ct.on_a_device import data, error
 
 pytest.importorskip("triton", reason="triton is not installed")
 from operators.ct import on_gpu
@@ -32,26 +33,9 @@ GEOMETRIES = {
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def device():
-    """A GPU, or the CPU where the interpreter runs the kernels."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def geometry(A, device="cpu"):
     fixed = rays(A._current_views(), A.places, A.pixel_size, A.in_shape)
     return fixed._replace(tensors=[tensor.to(device) for tensor in fixed.tensors])
-
-
-def data(A, count, dtype, device):
-    generator = torch.Generator().manual_seed(count)
-    x = torch.randn(count, *A.in_shape, generator=generator, dtype=torch.float64)
-    y = torch.randn(count, *A.out_shape, generator=generator, dtype=torch.float64)
-    return x.to(device, dtype), y.to(device, dtype)
-
-
-def error(got, expected):
-    return ((got.double().cpu() - expected.double().cpu()).norm() / expected.double().norm()).item()
 
 
 def gap(A, x, y):

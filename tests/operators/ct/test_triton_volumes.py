@@ -11,6 +11,7 @@ from operators.ct import on_cpu3d, reference3d
 from operators.ct.project3d import _on
 from tests.operators.ct import volumes
 from tests.operators.ct.geometries import quietly
+from tests.operators.ct.on_a_device import data, error
 
 pytest.importorskip("triton", reason="triton is not installed")
 from operators.ct import on_gpu3d
@@ -37,26 +38,9 @@ every_geometry = pytest.mark.parametrize("name", GEOMETRIES)
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture
-def device():
-    """A GPU, or the CPU where the interpreter runs the kernels."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def geometry(A, device="cpu"):
     fixed, _ = A._rays()
     return fixed._replace(tensors=[tensor.to(device) for tensor in fixed.tensors])
-
-
-def data(A, count, dtype, device):
-    generator = torch.Generator().manual_seed(count)
-    x = torch.randn(count, *A.in_shape, generator=generator, dtype=torch.float64)
-    y = torch.randn(count, *A.out_shape, generator=generator, dtype=torch.float64)
-    return x.to(device, dtype), y.to(device, dtype)
-
-
-def error(got, expected):
-    return ((got.double().cpu() - expected.double().cpu()).norm() / expected.double().norm()).item()
 
 
 def gap(x, image, y, back):
