@@ -125,10 +125,10 @@ def follow(
     with torch.random.fork_rng():
         torch.manual_seed(options.seed)
         model = recipe.model()
-        if recipe.prepare is not None:
-            recipe.prepare(model)
     if start is not None:
         _begin_with(model, start, recipe)
+    elif recipe.prepare is not None:
+        recipe.prepare(model)
     model.to(device)
     result = train(
         model,

@@ -14,12 +14,15 @@ SHARE = 0.1  # of the samples outside the middle
 MIDDLE = 12  # points from the centre that are always kept: the sensitivities are found from them
 RIM = 0.8  # the squared radius beyond which k-space is mostly noise
 
-PEERS = {
-    "zero-filled": invnet.DirectInverse(),
-    "SENSE": lambda y, physics: lstsq(physics.operator, y, damping=0.01, tol=1e-3),
-    "MAP-TV": invnet.MAP(invnet.priors.TotalVariation(), 20.0, tol=2e-4),
-    "plug and play, denoiser-gray": invnet.PlugAndPlay(invnet.pretrained("denoiser-gray")),
-}
+
+def peers():
+    """The methods that were not trained for it, by name."""
+    return {
+        "zero-filled": invnet.DirectInverse(),
+        "SENSE": lambda y, physics: lstsq(physics.operator, y, damping=0.01, tol=1e-3),
+        "MAP-TV": invnet.MAP(invnet.priors.TotalVariation(), 20.0, tol=2e-4),
+        "plug and play, denoiser-gray": invnet.PlugAndPlay(invnet.pretrained("denoiser-gray")),
+    }
 
 
 def brain(folder):

@@ -66,7 +66,7 @@ def table(name, folders):
     rows = {**peers(), name: measure(name, folders)}
     table = lines(list(rows[name]), rows)
     if "scans" in folders:
-        errors = left_out.errors({**left_out.PEERS, name: invnet.pretrained(name)}, folders["scans"])
+        errors = left_out.errors({**left_out.peers(), name: invnet.pretrained(name)}, folders["scans"])
         table += ["", "Brain, relative error of k-space samples that were left out"]
         table += [f"{label:32}{error:.3f}" for label, error in errors.items()]
     return table
