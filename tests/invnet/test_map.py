@@ -478,6 +478,18 @@ def test_primal_dual_steps_find_their_scale():
     assert iterations[0] == iterations[1] == iterations[2] < 200
 
 
+@pytest.mark.parametrize("operator", [Downsample((32, 32), 2), operators.AveragePool((32, 32), 2)], ids=lambda A: A.name)
+def test_single_precision_takes_little_noise(operator):
+    physics, y = measured(operator, Gaussian(1e-5), photograph(32))
+    method = MAP(TotalVariation(), 10.0, solver="primal-dual")
+    x, info = method(y.float(), physics, return_info=True)
+    z, expected = method(y, physics, return_info=True)
+    assert info.converged
+    assert abs(info.iterations - expected.iterations) <= 10
+    assert method.objective(x.double(), y, physics).item() == pytest.approx(expected.objective[-1], rel=1e-3)
+    torch.testing.assert_close(x.double(), z, atol=1e-3, rtol=0)
+
+
 def test_primal_dual_steps_recover_from_a_bad_guess():
     y = random(50)
     for dual_scale in (1e-3, 1.0, 1e3):
