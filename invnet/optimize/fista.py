@@ -22,10 +22,16 @@ def fista(
     lipschitz: torch.Tensor,
     progress: Progress,
     value: Map | None = None,
+    least_pull: float = 0.0,
 ) -> torch.Tensor:
     """Minimise ``f(x) + R(x)`` for a smooth f, by FISTA [1]_ with adaptive restart [2]_.
 
-    The residual is the length of the proximal-gradient step, relative to the image's norm: zero at a minimum only.
+    The residual tells how far the pulls of f and of R on the image are from balance, whatever the step and the units:
+    it is the square of ``|v| / max(|grad f|, |u|)``, where ``v = lipschitz (ahead - new)`` is the proximal gradient and
+    u the subgradient of R that the proximal map ended with. For a convex f with that constant, the objective has a
+    subgradient at the image no longer than v: no image w is better by more than ``|v| |w - x|``, and x minimises the
+    objective with a linear term of length ``|v|``. It is squared as an objective's excess goes by the square of its
+    gradient. Rounding counts as a step, so that steps too short for the type of the numbers do not pass for balance.
 
     Parameters
     ----------
@@ -41,6 +47,8 @@ def fista(
         Decides when each sample is done.
     value : callable, optional
         f of each sample. With it the step is found by backtracking, where no global Lipschitz constant is known.
+    least_pull : float
+        A length of u that is as good as none: v counts relative to no less.
 
     Returns
     -------
@@ -68,10 +76,10 @@ def fista(
         slope = gradient(ahead)
         if value is not None:
             lipschitz = _backtracked(value, prox, ahead, slope, lipschitz)
-        new = _proximal_step(prox, ahead, slope, lipschitz)
+        point = _gradient_step(ahead, slope, lipschitz)
+        new = prox(point, 1 / lipschitz)
         if progress.due:
-            tiny = torch.finfo(new.real.dtype).tiny
-            x = progress.record(x, new, norm(new - ahead, batch) / norm(new, batch).clamp_min(tiny))
+            x = progress.record(x, new, _imbalance(ahead, point, new, least_pull / lipschitz))
         # The momentum goes back to one where it points uphill.
         uphill = dot(ahead - new, new - last, batch) > 0
         grown = 0.5 * (1 + (1 + 4 * momentum**2).sqrt())
@@ -82,8 +90,17 @@ def fista(
     return x
 
 
-def _proximal_step(prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
-    return prox(x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :])), 1 / lipschitz)
+def _gradient_step(x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
+    return x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :]))
+
+
+def _imbalance(start: torch.Tensor, point: torch.Tensor, new: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
+    """The squared length of the step, relative to that of its parts: the gradient's and the proximal map's."""
+    batch, numbers = least.ndim, torch.finfo(least.dtype)
+    step, pulls = norm(new - start, batch), torch.maximum(norm(point - start, batch), norm(new - point, batch))
+    scale = torch.maximum(pulls, least)
+    rounding = torch.where(scale > 0, 0.5 * numbers.eps * norm(new, batch), 0.0)
+    return ((step + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)) ** 2
 
 
 def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
@@ -92,7 +109,7 @@ def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, l
     lipschitz, start = 0.9 * lipschitz, value(x)
     rounding = 10 * torch.finfo(start.dtype).eps
     for _ in range(60):
-        step = _proximal_step(prox, x, slope, lipschitz) - x
+        step = prox(_gradient_step(x, slope, lipschitz), 1 / lipschitz) - x
         bound = start + dot(slope, step, batch) + 0.5 * lipschitz * norm(step, batch) ** 2
         too_low = ~(value(x + step) <= bound + rounding * start.abs())
         if not bool(too_low.any()):
