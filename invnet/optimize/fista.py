@@ -26,12 +26,14 @@ def fista(
 ) -> torch.Tensor:
     """Minimise ``f(x) + R(x)`` for a smooth f, by FISTA [1]_ with adaptive restart [2]_.
 
-    The residual tells how far the pulls of f and of R on the image are from balance, whatever the step and the units:
-    it is the square of ``|v| / max(|grad f|, |u|)``, where ``v = lipschitz (ahead - new)`` is the proximal gradient and
-    u the subgradient of R that the proximal map ended with. For a convex f with that constant, the objective has a
-    subgradient at the image no longer than v: no image w is better by more than ``|v| |w - x|``, and x minimises the
-    objective with a linear term of length ``|v|``. It is squared as an objective's excess goes by the square of its
-    gradient. Rounding counts as a step, so that steps too short for the type of the numbers do not pass for balance.
+    The residual is the larger of two: the step's length relative to the image's, and how far the pulls of f and of
+    R on the image are from balance, which tells of the way to go where all steps are short. That is the square of
+    ``|v| / max(|grad f|, |u|)``, where ``v = lipschitz (ahead - new)`` is the proximal gradient, and u the
+    subgradient of R that the proximal map ended with. For a convex f with that constant, the objective has a
+    subgradient at the image no longer than v: no image w is better by more than ``|v| |w - x|``, and x minimises
+    the objective with a linear term of length ``|v|``. It is squared as an objective's excess goes by the square of
+    its gradient. Rounding counts as a step, so that steps too short for the type of the numbers do not pass for
+    balance.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def fista(
         point = _gradient_step(ahead, slope, lipschitz)
         new = prox(point, 1 / lipschitz)
         if progress.due:
-            x = progress.record(x, new, _imbalance(ahead, point, new, least_pull / lipschitz))
+            x = progress.record(x, new, _residual(ahead, point, new, least_pull / lipschitz))
         # The momentum goes back to one where it points uphill.
         uphill = dot(ahead - new, new - last, batch) > 0
         grown = 0.5 * (1 + (1 + 4 * momentum**2).sqrt())
@@ -94,13 +96,14 @@ def _gradient_step(x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor
     return x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :]))
 
 
-def _imbalance(start: torch.Tensor, point: torch.Tensor, new: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
-    """The squared length of the step, relative to that of its parts: the gradient's and the proximal map's."""
+def _residual(start: torch.Tensor, point: torch.Tensor, new: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
+    """The step relative to the image, or relative to its two parts and squared: what is larger."""
     batch, numbers = least.ndim, torch.finfo(least.dtype)
-    step, pulls = norm(new - start, batch), torch.maximum(norm(point - start, batch), norm(new - point, batch))
-    scale = torch.maximum(pulls, least)
-    rounding = torch.where(scale > 0, 0.5 * numbers.eps * norm(new, batch), 0.0)
-    return ((step + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)) ** 2
+    step, size = norm(new - start, batch), norm(new, batch)
+    scale = torch.stack([norm(point - start, batch), norm(new - point, batch), least.expand(step.shape)]).amax(0)
+    rounding = torch.where(scale > 0, 0.5 * numbers.eps * size, 0.0)
+    imbalance = (step + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)
+    return torch.maximum(step / size.clamp_min(numbers.tiny), imbalance**2)
 
 
 def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:

@@ -70,12 +70,12 @@ class MAP(Reconstructor):
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
-        A sample is done when its residual is at most this, as the algorithms of `invnet.optimize` define it. "fista":
-        the squared share of the prior's pull on the image that the likelihood's does not balance. "admm": this (the
-        dual residual), or the primal one if that is larger. "primal-dual" and "gradient": the relative length of an
-        iteration's step. Where the proximal map is the solution: the duality gap relative to the objective. The gap of
-        a proximal map that iterates within an iteration counts, too. All are of the order of the objective's relative
-        excess; where the noise is low, fista's steps are short and many.
+        A sample is done when its residual is at most this, as the algorithms of `invnet.optimize` define it. That of
+        "primal-dual" and "gradient" is the relative length of an iteration's step. "fista": the larger of this and of
+        the squared share of the prior's pull on the image that the likelihood's does not balance. "admm": the larger of
+        such a share (the dual residual, squared) and of the primal residual. Where the proximal map is the solution:
+        the duality gap relative to the objective. The gap of a proximal map that iterates within an iteration counts,
+        too. The last three are of the order of the objective's relative excess.
     max_iter : int
         Iterations at most. A sample that is not done by then gives a `ConvergenceWarning`, unless `return_info` tells.
     progress : bool
