@@ -141,7 +141,7 @@ def unrolled(method: str) -> Callable[[Scene], Reconstructor]:
     def made(s: Scene) -> Reconstructor:
         # In tests of tomography each step of hqs would take a second: it solves by iteration, with little damping.
         short = method == "hqs" and s.name.endswith("beam")
-        return trained(untrained(s), s, steps if s.full else few // 10 if short else few)
+        return trained(untrained(s), s, steps if s.full else few // 3 if short else few)
 
     return made
 
