@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 
 from invnet.checks import check_number
-from operators.checks import check_finite, check_tensor
+from operators.checks import check_finite, check_generator, check_tensor
 from operators.registration import register_tensor
 
 __all__ = ["Noise", "Positive", "shown"]
@@ -97,11 +97,7 @@ class Noise(torch.nn.Module, abc.ABC):
             If the generator is on another device, or a parameter does not broadcast to the shape of `clean`.
         """
         self._check(clean, "exact data")
-        if not isinstance(generator, torch.Generator):
-            raise TypeError(
-                f"{self.name}: takes an explicit generator, such as torch.Generator().manual_seed(0), "
-                f"got {type(generator).__name__}"
-            )
+        generator = check_generator(generator, self.name)
         if generator.device.type != clean.device.type:
             raise ValueError(
                 f"{self.name}: takes a generator on the data's device {clean.device}, got {generator.device}"

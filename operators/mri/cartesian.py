@@ -258,9 +258,9 @@ def _check_mask(mask: torch.Tensor) -> None:
     if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool:
         sampled = mask
     else:
+        if isinstance(mask, torch.Tensor) and not mask.is_floating_point():
+            raise TypeError(f"CartesianMRI: mask takes booleans or real weights, got {mask.dtype}; see torch.Tensor.bool")
         check_finite(mask, "CartesianMRI", "mask")
-        if mask.is_complex():
-            raise TypeError(f"CartesianMRI: mask takes booleans or real weights, got {mask.dtype}")
         sampled = mask.detach() != 0
     if not 1 <= mask.ndim <= 3:
         raise ValueError(f"CartesianMRI: takes a mask of one to three dimensions, got {tuple(mask.shape)}")
@@ -281,6 +281,11 @@ def _image_shape(mask: torch.Tensor, maps: torch.Tensor | None, in_shape: Shape 
         raise ValueError(
             f"CartesianMRI: a mask of shape {tuple(mask.shape)}, of lines, leaves their length open: "
             "give in_shape, or the mask with a dimension more"
+        )
+    if maps is not None and maps.ndim <= len(shape):
+        raise ValueError(
+            f"CartesianMRI: takes maps of shape (coils, *spatial), and one mask (*spatial) of all coils; got maps "
+            f"{tuple(maps.shape)} and a mask of {tuple(mask.shape)}"
         )
     fits = mask.ndim <= len(shape) and all(
         m in (1, n) for m, n in zip(reversed(mask.shape), reversed(shape), strict=False)
