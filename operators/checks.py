@@ -23,6 +23,7 @@ __all__ = [
     "kind",
     "no_tensor",
     "per_dimension",
+    "shown",
 ]
 
 _ARRAYS = (torch.Tensor, np.ndarray)
@@ -41,7 +42,7 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
     """
     entries = _entries(shape)
     if not all(map(_is_integer, entries)):
-        raise TypeError(f"{owner}: {name} takes integers, got {_shown(shape)}")
+        raise TypeError(f"{owner}: {name} takes integers, got {shown(shape)}")
     result = tuple(int(n) for n in entries)
     if any(n <= 0 for n in result):
         raise ValueError(f"{owner}: {name} takes positive sizes, got {result}")
@@ -72,7 +73,7 @@ def check_number(value: float, owner: str, name: str) -> float:
         If it is NaN or infinite.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} takes a real number, got {_shown(value)}")
+        raise TypeError(f"{owner}: {name} takes a real number, got {shown(value)}")
     if not math.isfinite(value):
         raise ValueError(f"{owner}: {name} must be finite, got {value}")
     return float(value)
@@ -89,7 +90,7 @@ def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:
         If it is smaller than one.
     """
     if not _is_integer(value):
-        raise TypeError(f"{owner}: {name} takes an integer, got {_shown(value)}")
+        raise TypeError(f"{owner}: {name} takes an integer, got {shown(value)}")
     if int(value) < 1:
         raise ValueError(f"{owner}: {name} must be at least 1, got {int(value)}")
     return int(value)
@@ -170,7 +171,7 @@ def check_generator(value: torch.Generator, owner: str) -> torch.Generator:
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """What came in place of numbers: an array, which may be long, by its shape."""
     if isinstance(value, _ARRAYS) and value.ndim:
         return f"a {kind(value)} of shape {tuple(value.shape)}"

@@ -209,8 +209,8 @@ def check_points(points: torch.Tensor, in_shape: Shape, owner: str, name: str = 
         farthest = points.detach()[..., dim].abs().max().item()
         if farthest > n / 2 * (1 + _EDGE):
             raise ValueError(
-                f"{owner}: takes {name} in cycles per field of view, from {-n / 2:g} to {n / 2:g} along dimension {dim} "
-                f"of in_shape {shape}, got {farthest:g}"
+                f"{owner}: takes {name} in cycles per field of view, from {-n / 2:g} to {n / 2:g} along dimension "
+                f"{dim} of in_shape {shape}, got {farthest:g}"
             )
     return shape
 

@@ -180,6 +180,23 @@ def on_images(net: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     return OnImages(net) if isinstance(net, ConvNet) else net
 
 
+def applied(net: Callable[..., torch.Tensor], x: torch.Tensor, *level: float | torch.Tensor, owner: str) -> torch.Tensor:
+    """What a network gives for an image, and for a noise level where it is told one.
+
+    Raises
+    ------
+    ValueError
+        Naming the `owner`, if torch can't put the image through the network.
+    """
+    try:
+        return net(x, *level)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        told = f"the network does not take {x.dtype} of shape {tuple(x.shape)} ({error})"
+        raise ValueError(f"{owner}: {told}; invnet.nets.OnImages fits networks to images") from error
+
+
 def _known(net: object, attribute: str, value: int | None, name: str) -> int:
     if value is None:
         value = getattr(net, attribute, None)

@@ -259,7 +259,9 @@ def _check_mask(mask: torch.Tensor) -> None:
         sampled = mask
     else:
         if isinstance(mask, torch.Tensor) and not mask.is_floating_point():
-            raise TypeError(f"CartesianMRI: mask takes booleans or real weights, got {mask.dtype}; see torch.Tensor.bool")
+            raise TypeError(
+                f"CartesianMRI: mask takes booleans or real weights, got {mask.dtype}; see torch.Tensor.bool"
+            )
         check_finite(mask, "CartesianMRI", "mask")
         sampled = mask.detach() != 0
     if not 1 <= mask.ndim <= 3:

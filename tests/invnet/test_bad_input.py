@@ -20,7 +20,7 @@ from invnet import (
     SplitGibbs,
     Unrolled,
 )
-from invnet.nets import VAE, DnCNN, Hourglass
+from invnet.nets import VAE, DnCNN, Hourglass, OnImages
 from invnet.noise import Gaussian
 from invnet.priors import TotalVariation
 from operators import AveragePool, Identity, Mask
@@ -99,12 +99,18 @@ def test_networks_of_other_channels_elsewhere():
 def test_a_denoiser_that_takes_no_level(name):
     with pytest.raises(TypeError, match=r": denoiser takes a callable \(x, sigma\), got one of \(x\)"):
         AROUND[name](lambda x: x)
+    conv = torch.nn.Conv2d(1, 1, 3, padding=1)
+    for net in (conv, torch.nn.Sequential(conv), OnImages(conv, channels=1, dims=2)):
+        with pytest.raises(TypeError, match=r": denoiser takes a callable \(x, sigma\), got one of .*lambda x, sigma"):
+            AROUND[name](net)
 
 
-def test_a_network_from_elsewhere_that_does_not_take_the_image():
-    words = r"PostProcess: the network does not take torch.float32 of shape \(8, 8\) \(.*\); invnet.nets.OnImages fits"
+@pytest.mark.parametrize("name", AROUND)
+def test_a_network_from_elsewhere_that_does_not_take_the_image(name):
+    kind = name.split()[0]
+    words = rf"{kind}: the network does not take torch.float32 of shape \(.*8, 8\) \(.*\); invnet.nets.OnImages fits"
     with pytest.raises(ValueError, match=words):
-        PostProcess(torch.nn.Conv2d(3, 3, 3))(Y, PHYSICS)
+        AROUND[name](As(torch.nn.Conv2d(3, 3, 3)))(Y, PHYSICS)
 
 
 def test_bounds_that_are_no_pair():

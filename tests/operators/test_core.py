@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -198,6 +199,32 @@ def test_a_forward_map_of_another_shape_than_declared_is_named_by_the_adjoint():
     with pytest.raises(ValueError, match=r"_forward maps \(2, 4, 4\) to \(4, 4\), not \(2, 4\)"):
         type("Summed", (LinearOperator,), {"_forward": lambda self, x: x.sum(0)})((4, 4), 4).adjoint(torch.ones(2, 4))
     assert A.adjoint(torch.ones(2, 4)).shape == (2, 4, 4)
+
+
+def test_results_are_of_the_declared_shape():
+    summed = type("Summed", (LinearOperator,), {"_forward": lambda self, x: x.sum(0)})((4, 4), 4)
+    assert summed(torch.ones(4, 4)).shape == (4,)
+    with pytest.raises(ValueError, match=r"^Summed: _forward maps \(2, 4, 4\) to \(4, 4\), not \(2, 4\)"):
+        summed(torch.ones(2, 4, 4))
+    halves = {"_forward": lambda self, x: 0.5 * x, "_adjoint": lambda self, y: y[..., :2]}
+    with pytest.raises(ValueError, match=r"^Halves: _adjoint maps \(4,\) to \(2,\), not \(4,\)"):
+        type("Halves", (LinearOperator,), halves)(4, 4).adjoint(torch.ones(4))
+    with pytest.raises(TypeError, match=r"^Nothing: _forward gives NoneType, where a tensor is due"):
+        type("Nothing", (LinearOperator,), {"_forward": lambda self, x: None})(4, 4)(torch.ones(4))
+
+
+def test_arrays_of_numpy_make_no_arrays_of_operators():
+    array = np.ones(4)
+    for expression in (lambda: array * A, lambda: A * array, lambda: A / array):
+        with pytest.raises(ValueError, match=r"^Plain: is scaled by one number, got a ndarray of shape \(4,\)"):
+            expression()
+    for expression in (lambda: array @ A, lambda: array + A):
+        with pytest.raises(TypeError, match=r"unsupported operand|not implemented"):
+            expression()
+    with pytest.raises(TypeError, match=r"Plain: takes a torch\.Tensor as an input, got ndarray; .*from_array"):
+        A @ array
+    for two in (np.float64(2), np.float32(2), np.int64(2), np.array(2.0)):
+        assert repr(two * A) == repr(A * two) == repr(A / (1 / two)) == "2 * Plain((4,) -> (3,))"
 
 
 def test_a_forward_map_by_numpy_names_what_is_to_be_written():
