@@ -156,7 +156,7 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     return value
 
 
-def check_generator(value: torch.Generator, owner: str) -> torch.Generator:
+def check_generator(value: torch.Generator | None, owner: str) -> torch.Generator:
     """Return `value` if it is a generator of random numbers.
 
     Raises

@@ -180,7 +180,9 @@ def on_images(net: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     return OnImages(net) if isinstance(net, ConvNet) else net
 
 
-def applied(net: Callable[..., torch.Tensor], x: torch.Tensor, *level: float | torch.Tensor, owner: str) -> torch.Tensor:
+def applied(
+    net: Callable[..., torch.Tensor], x: torch.Tensor, *level: float | torch.Tensor, owner: str
+) -> torch.Tensor:
     """What a network gives for an image, and for a noise level where it is told one.
 
     Raises
