@@ -237,6 +237,30 @@ def test_line_integrals_and_angles(run, scan):
     assert psnr(wrong, image, 0.02) < 20
 
 
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (
+            "sinogram.npy",
+            ("parallel-beam", "--angles", "0:3.1416"),
+            "--angles takes degrees; the largest of 3.107 looks",
+        ),
+        (
+            "noisy.npy",
+            ("denoise", "--sigma", 25),
+            "units of the data: 25 is more than the picture's whole range, from 0",
+        ),
+    ],
+)
+def test_units_of_others_are_noticed(tmp_path, monkeypatch, scan, data, options, words):
+    monkeypatch.chdir(tmp_path)
+    np.save("sinogram.npy", scan[1].numpy())
+    np.save("noisy.npy", np.eye(16, dtype=np.float32))
+    arguments = ["reconstruct", data, "--method", "direct", "--out", "out.npy", "--physics", *map(str, options)]
+    result = CliRunner().invoke(main, arguments)
+    assert words in result.output
+
+
 @pytest.mark.parametrize("method", [name for name, physics in TRAINED.items() if physics == "parallel-beam"])
 def test_trained_networks_of_tomography(run, scan, method):
     image, sinogram, _ = scan
