@@ -117,7 +117,7 @@ def follow(
     --------
     >>> import invnet
     >>> recipe = invnet.recipes.RECIPES["denoiser-gray"]
-    >>> net, result = invnet.recipes.follow(recipe, "BSDS500/train", "set12", checkpoint="run.safetensors")  # doctest: +SKIP
+    >>> net, result = invnet.recipes.follow(recipe, "BSDS500/train", "set12", checkpoint="run")  # doctest: +SKIP
     """
     options = dataclasses.replace(recipe.options, progress=progress)
     if steps is not None:

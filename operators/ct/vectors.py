@@ -112,8 +112,8 @@ class VectorBeam(Beam):
         missing = int(torch.stack(flat).any(0).sum()) if flat else 0
         if missing:
             raise ValueError(
-                f"{self.name}: the detector has no extent in {missing} of {len(self.vectors)} views: its steps are zero "
-                "or parallel"
+                f"{self.name}: the detector has no extent in {missing} of {len(self.vectors)} views: its steps are "
+                "zero or parallel"
             )
 
     @property
