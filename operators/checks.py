@@ -19,6 +19,7 @@ __all__ = [
     "check_generator",
     "check_number",
     "check_positive_int",
+    "check_result",
     "check_tensor",
     "kind",
     "no_tensor",
@@ -153,6 +154,20 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     bad = value.numel() - int(torch.isfinite(value.detach()).sum())
     if bad:
         raise ValueError(f"{owner}: {name} must be finite, got {bad} NaN or infinite of {value.numel()} entries")
+    return value
+
+
+def check_result(value: torch.Tensor, shape: Sequence[int], owner: str, what: str) -> torch.Tensor:
+    """Return `value`, which a user's own function gave, if it is a tensor of the shape that is due.
+
+    Raises
+    ------
+    ValueError
+        If it is of another shape, or no tensor.
+    """
+    if not isinstance(value, torch.Tensor) or value.shape != tuple(shape):
+        got = tuple(value.shape) if isinstance(value, torch.Tensor) else kind(value)
+        raise ValueError(f"{owner}: {what} must give the shape {tuple(shape)}, but gave {got}")
     return value
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from invnet.checks import check_number
+from invnet.checks import check_number, kind
 from invnet.nets.base import ConvNet
 from operators.checks import check_choice, check_positive_int, check_tensor
 
@@ -66,8 +66,8 @@ class OnImages(nn.Module):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        if not callable(net):
-            raise TypeError(f"OnImages: net takes a network or another callable, got {type(net).__name__}")
+        if not callable(net) or isinstance(net, type):
+            raise TypeError(f"OnImages: net takes a network or another callable, got {kind(net)}")
         self.net = net
         self.channels = check_positive_int(_known(net, "in_channels", channels, "channels"), "OnImages", "channels")
         self.dims = check_positive_int(_known(net, "dims", dims, "dims"), "OnImages", "dims")

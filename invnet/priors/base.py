@@ -8,7 +8,7 @@ import torch
 
 from invnet.optimize.dual_prox import dual_prox, shortened
 from operators import LinearOperator
-from operators.checks import check_positive_int, check_tensor, kind
+from operators.checks import check_positive_int, check_result, check_tensor
 
 __all__ = ["AnalysisPrior", "Prior"]
 
@@ -127,13 +127,8 @@ class Prior(torch.nn.Module, abc.ABC):
 
     def _as_due(self, result: torch.Tensor, shape: tuple[int, ...], hook: str, x: torch.Tensor) -> torch.Tensor:
         """What a subclass's hook gives for `x`, if it is of the shape that is due."""
-        if not isinstance(result, torch.Tensor) or result.shape != shape:
-            got = tuple(result.shape) if isinstance(result, torch.Tensor) else kind(result)
-            raise ValueError(
-                f"{self.name}: {hook} of images {tuple(x.shape)}, of {self.dims} dimensions each, must give the shape "
-                f"{tuple(shape)}, but gave {got}"
-            )
-        return result
+        what = f"{hook} of images {tuple(x.shape)}, of {self.dims} dimensions each,"
+        return check_result(result, shape, self.name, what)
 
 
 class AnalysisPrior(Prior):

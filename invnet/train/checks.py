@@ -14,7 +14,7 @@ from invnet.physics import Physics
 from invnet.train.options import TrainOptions
 from operators import LinearOperator
 
-__all__ = ["check_data", "check_kinds"]
+__all__ = ["check_data", "check_kinds", "check_loss"]
 
 
 def check_kinds(
@@ -58,3 +58,13 @@ def check_data(data: object, name: str) -> None:
         raise TypeError(f"{takes}, got {kind(data)}")
     if not len(data):
         raise ValueError(f"train: {name} has no samples")
+
+
+def check_loss(value: torch.Tensor, name: str) -> None:
+    """Raise if there is nothing in what a loss gives that a step could follow from."""
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"train: a loss is a tensor of no dimension, {name} gives {kind(value)}")
+    if value.ndim or value.is_complex():
+        raise ValueError(f"train: a loss is one real number, {name} gives {value.dtype} of shape {tuple(value.shape)}")
+    if not value.requires_grad:
+        raise ValueError(f"train: {name} does not depend on the model's parameters, as far as torch differentiates it")

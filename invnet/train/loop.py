@@ -18,7 +18,7 @@ from invnet.losses import Loss, Supervised
 from invnet.train.average import WeightAverage
 from invnet.train.batches import Data, PhysicsOf, Tensors, make_batch, make_batches
 from invnet.train.checkpoint import load_checkpoint, save_checkpoint
-from invnet.train.checks import check_data, check_kinds
+from invnet.train.checks import check_data, check_kinds, check_loss
 from invnet.train.networks import Objective, channels_last, compiled, mixed_precision
 from invnet.train.options import TrainOptions
 from invnet.train.processes import Fabric, Processes
@@ -223,10 +223,7 @@ class _Run:
             group["lr"] = highest * options.learning_rate_factor(step)
         self.optimizer.zero_grad(set_to_none=True)
         value = objective(batch, generator)
-        if value.ndim or value.is_complex():
-            raise ValueError(
-                f"train: a loss is one real number, {self.loss.name} gives {value.dtype} of shape {tuple(value.shape)}"
-            )
+        check_loss(value, self.loss.name)
         self.processes.backward(value)
         if options.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, options.clip)

@@ -49,7 +49,7 @@ class Objective(nn.Module):
                     f"train: {self.model.name} needs the physics of the measurements; give it as "
                     "train(..., physics=...), or train its network alone"
                 )
-            return self.model._reconstruct(y, physics)[0]
+            return self.model._image_and_info(y, physics)[0]
         net = on_images(self.model)
         level = None if physics is None else _gaussian_level(physics, len(y))
         return applied(net, y, *(() if level is None else (level,)), owner="train").to(y.dtype)

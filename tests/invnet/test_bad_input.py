@@ -113,6 +113,17 @@ def test_a_network_from_elsewhere_that_does_not_take_the_image(name):
         AROUND[name](As(torch.nn.Conv2d(3, 3, 3)))(Y, PHYSICS)
 
 
+@pytest.mark.parametrize("given", [lambda y: y, lambda y: (y, y), lambda y: (y, invnet.Info(), 3), lambda y: None])
+def test_a_reconstructor_that_gives_no_account(given):
+    class Newcomer(Reconstructor):
+        def _reconstruct(self, y, physics):
+            return given(y)
+
+    physics = Physics(Identity((N, N)))
+    with pytest.raises(TypeError, match=r"^Newcomer: _reconstruct gives a pair such as \(image, Info\(\)\), but gave"):
+        Newcomer()(torch.ones(2, N, N), physics)
+
+
 def test_bounds_that_are_no_pair():
     for bounds in (1, (0, 1, 2)):
         with pytest.raises(TypeError, match="MAP: bounds take a pair of numbers, got"):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 import invnet
-from invnet import Physics, PostProcess, TrainOptions, Unrolled, train
+from invnet import Physics, PostProcess, Reconstructor, TrainOptions, Unrolled, train
 from invnet.data import GaussianLevels, Pairs, Patches
 from invnet.losses import Loss
 from invnet.nets import DnCNN, OnImages, UNet
@@ -314,6 +314,25 @@ class TwoNumbers(Loss):
         return model(batch.y, batch.physics)[0, :2]
 
 
+class Constant(Loss):
+    def forward(self, model, batch, generator):
+        return 0.0
+
+
+class OfData(Loss):
+    def forward(self, model, batch, generator):
+        return batch.y.square().mean()
+
+
+class ImageAlone(Reconstructor):
+    def __init__(self):
+        super().__init__()
+        self.net = Scale()
+
+    def _reconstruct(self, y, physics):
+        return self.net(y)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -378,6 +397,13 @@ class TwoNumbers(Loss):
             lambda: train(nn.Linear(8, 4), PAIRS),
             ValueError,
             r"Supervised: compares tensors of one shape, got \(32, 4\) and \(32, 8\)",
+        ),
+        (lambda: train(Scale(), PAIRS, Constant()), TypeError, "a loss is a tensor .*, Constant gives float"),
+        (lambda: train(Scale(), PAIRS, OfData()), ValueError, "OfData does not depend on the model's parameters"),
+        (
+            lambda: train(ImageAlone(), PAIRS, physics=Physics(Identity(8)), options=options(batch_size=2, steps=1)),
+            TypeError,
+            r"ImageAlone: _reconstruct gives a pair such as \(image, Info\(\)\), but gave Tensor",
         ),
         (lambda: train(Scale(), PAIRS, TwoNumbers()), ValueError, "a loss is one real number, TwoNumbers gives"),
         (lambda: train(Scale(), random(4, 8), physics=lambda t, g: t), TypeError, "physics gives an invnet.Physics"),
