@@ -196,7 +196,8 @@ class CartesianMRI(LinearOperator):
     def _cogram(self) -> LinearOperator:
         if self.sensitivities is not None:
             return super()._cogram()
-        return Diagonal(_as_real(self.weights).square().expand(self.spatial))
+        is_boolean = self.mask.dtype == torch.bool
+        return Diagonal(_as_real(self.weights).square().expand(self.spatial), promote=not is_boolean)
 
     def _norm(self) -> torch.Tensor:
         largest = _as_real(self.mask).abs().max()
@@ -251,7 +252,7 @@ def _conjugate(z: torch.Tensor) -> torch.Tensor:
 
 
 def _as_real(mask: torch.Tensor) -> torch.Tensor:
-    return mask.to(torch.get_default_dtype()) if mask.dtype == torch.bool else mask
+    return mask.double() if mask.dtype == torch.bool else mask
 
 
 def _check_mask(mask: torch.Tensor) -> None:

@@ -118,6 +118,28 @@ def test_diagonals_stay_diagonal():
         torch.testing.assert_close(operator.weights, expected)
 
 
+def test_numbers_merged_into_a_mask_are_as_exact_as_the_image():
+    keep = torch.tensor([True, False, True])
+    M, eye, w = Mask(keep), Identity(3), torch.tensor([1.5, 2.5, 3.5])
+    lines = operators.CartesianMRI(keep, in_shape=(2, 3))
+    for dtype, tolerance in ((torch.float32, 1e-7), (torch.float64, 1e-16)):
+        x = random(3).to(dtype) + 2
+        for A, expected in (
+            (0.1 * M, 0.1 * (keep * x)),
+            (M / 3 + eye, keep * x / 3 + x),
+            (0.3 * M - 0.1 * eye, 0.3 * (keep * x) - 0.1 * x),
+            ((0.1 * M).H @ (0.7 * M), 0.1 * (keep * (0.7 * x))),
+            (1j * M, 1j * (keep * x)),
+            (vstack([M, 0.1 * eye]).gram, keep * x + 0.1**2 * x),
+            (Diagonal(w) @ M, w.to(dtype) * keep * x),
+        ):
+            torch.testing.assert_close(A(x), expected, rtol=4 * tolerance, atol=4 * tolerance)
+        image = random(2, 3).to(dtype) + 0j
+        for A in (lines, lines.H):
+            torch.testing.assert_close((0.1 * A).gram(image), 0.01 * A.gram(image), rtol=0, atol=8 * tolerance)
+    assert (Diagonal(w.double()) @ M)(torch.ones(3)).dtype == torch.float64
+
+
 def test_circular_sums_are_solved_in_closed_form():
     shape = (8, 6)
     blur = Convolution(random(3, 3), shape, padding="circular")
