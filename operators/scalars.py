@@ -25,8 +25,8 @@ def as_scalar(value: object, owner: str) -> Scalar | None:
     if isinstance(value, torch.Tensor | np.ndarray | np.generic):
         if value.ndim:
             raise ValueError(f"{owner}: is scaled by one number, got {shown(value)}")
-        return value if isinstance(value, torch.Tensor) else value.item()
-    return value if isinstance(value, int | float | complex) else None
+        value = value if isinstance(value, torch.Tensor) else value.item()
+    return value if isinstance(value, int | Scalar) else None
 
 
 def conj(scalar: Scalar) -> Scalar:

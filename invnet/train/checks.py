@@ -10,7 +10,6 @@ from torch.utils.data import DataLoader
 
 from invnet.checks import kind
 from invnet.losses import Loss
-from invnet.physics import Physics
 from invnet.train.options import TrainOptions
 from operators import LinearOperator
 
@@ -26,12 +25,10 @@ def check_kinds(
     if not isinstance(loss, Loss | None):
         got = f"{kind(loss)} {loss!r}" if isinstance(loss, str) else kind(loss)
         raise TypeError(f"train: loss takes a loss of invnet.losses, such as Supervised('l1'), got {got}")
-    if isinstance(physics, LinearOperator) or not (
-        physics is None or isinstance(physics, Physics) or callable(physics)
-    ):
+    if isinstance(physics, LinearOperator) or not (physics is None or callable(physics)):
         hint = "; make one by Physics(A)" if isinstance(physics, LinearOperator) else ""
         raise TypeError(
-            f"train: physics takes an invnet.Physics, or a function of tensors and a generator that makes one, "
+            "train: physics takes an invnet.Physics, or a function of tensors and a generator that makes one, "
             f"got {kind(physics)}{hint}"
         )
     if not isinstance(options, TrainOptions | None):
