@@ -35,7 +35,7 @@ __all__ = ["MAP"]
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _PROXIMAL_ITERATIONS = 200  # of the proximal map that is the solution, between two looks at it
-_INNER_ITERATIONS = 50  # of a prior's proximal map at most, within an outer one
+_INNER_ITERATIONS = 100  # of a prior's proximal map at most, within an outer one, which asks for less and less error
 
 
 class MAP(Reconstructor):
