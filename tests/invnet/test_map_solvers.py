@@ -20,7 +20,8 @@ from invnet.priors import (
     Wavelet,
     WeaklyConvexRidge,
 )
-from operators import Convolution, FourierTransform, Identity, Mask, Matrix
+from invnet.reconstruct.likelihood import gradient
+from operators import CartesianMRI, Convolution, FourierTransform, Identity, Mask, Matrix, RealToComplex
 
 F64 = torch.float64
 
@@ -130,6 +131,45 @@ def test_the_compiled_loop_is_the_iteration_in_tensors(isotropic, joint, dtype):
             again, _ = prior.iterate_prox(x, step, p, bounds, tol, 7)
             expected, _ = invnet.optimize.dual_prox(x, K(prior), prior.magnitudes, step, q, bounds, tol, 7)
             torch.testing.assert_close(again, expected, atol=1e-9, rtol=0)
+
+
+def test_bounds_are_for_real_images():
+    x = random(4, 5, dtype=torch.complex128)
+    with pytest.raises(TypeError, match="bounds"):
+        TotalVariation().iterate_prox(x, torch.tensor(1.0), bounds=(0.0, 1.0))
+
+
+@pytest.mark.parametrize("isotropic", [False, True])
+def test_total_variation_of_several_coils_is_reconstructed_to_the_minimum(isotropic):
+    # Zero lies among the subgradients: the data pull as the prior does, and against no image more.
+    maps, truth = random(4, 16, 16, dtype=torch.complex128), photograph(16) * (1 + 0.5j)
+    scan = CartesianMRI(torch.rand(16, generator=generator()) < 0.6, maps / 4)
+    physics, y = measured(scan, Gaussian(0.02), truth)
+    prior, strength = TotalVariation(isotropic=isotropic), 20.0
+    x, info = MAP(prior, strength, tol=1e-7, max_iter=3000)(y, physics, return_info=True)
+    assert info.converged
+    pull = -physics.likelihood_gradient(x, y) / strength
+    assert (pull.conj() * x).sum().real.item() == pytest.approx(prior(x).item(), rel=1e-3)
+    for seed in range(20):
+        v = random(16, 16, seed=seed, dtype=torch.complex128)
+        assert (pull.conj() * v).sum().abs() <= prior(v) * (1 + 1e-6)
+
+
+def _behind_a_fast_gram():
+    mask = torch.rand(6, generator=generator()) < 0.6
+    scan = CartesianMRI(mask, random(3, 8, 6, dtype=torch.complex128))
+    yield scan, random(2, 8, 6, dtype=torch.complex128)
+    yield scan @ RealToComplex((8, 6)), random(2, 8, 6)
+    yield Convolution(random(3, 3), (8, 6), padding="same"), random(2, 8, 6)
+
+
+@pytest.mark.parametrize("sigma", [0.3, torch.tensor([0.3, 0.7], dtype=F64)[:, None, None, None]])
+def test_the_gradient_by_the_gram_is_that_of_the_likelihood(sigma):
+    for A, x in _behind_a_fast_gram():
+        of_sample = sigma.reshape(2, *[1] * len(A.out_shape)) if isinstance(sigma, torch.Tensor) else sigma
+        physics, y = measured(A, Gaussian(of_sample), x)
+        z = x.flip(-1)
+        torch.testing.assert_close(gradient(physics, y, 1)(z), physics.likelihood_gradient(z, y), rtol=1e-10, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2)])
