@@ -113,6 +113,15 @@ def test_denoising_by_total_variation_is_its_proximal_map_within_bounds():
     assert info.residual[-1] <= 1e-7
 
 
+def test_denoising_complex_images_is_their_proximal_map():
+    y = photograph() * (1 + 1j) + 0.1 * random(32, 32, dtype=torch.complex128)
+    physics = Physics(Identity((32, 32)), Gaussian(0.1))
+    x, info = MAP(TotalVariation(), 10.0, tol=1e-7)(y, physics, return_info=True)
+    z = MAP(TotalVariation(), 10.0, tol=1e-5, max_iter=5000, solver="primal-dual")(y, physics)
+    torch.testing.assert_close(x, z, atol=2e-3, rtol=0)
+    assert info.stop_reason == "converged"
+
+
 @pytest.mark.parametrize("dtype", [F64, torch.complex128])
 @pytest.mark.parametrize("joint", [False, True])
 @pytest.mark.parametrize("isotropic", [False, True])
@@ -131,6 +140,15 @@ def test_the_compiled_loop_is_the_iteration_in_tensors(isotropic, joint, dtype):
             again, _ = prior.iterate_prox(x, step, p, bounds, tol, 7)
             expected, _ = invnet.optimize.dual_prox(x, K(prior), prior.magnitudes, step, q, bounds, tol, 7)
             torch.testing.assert_close(again, expected, atol=1e-9, rtol=0)
+
+
+def test_another_analysis_operator_is_not_that_of_the_compiled_loop():
+    class Twice(TotalVariation):
+        def analysis(self, shape):
+            return 2 * super().analysis(shape)
+
+    x = random(9, 12)
+    torch.testing.assert_close(Twice().prox(x, 0.1), TotalVariation().prox(x, 0.2), atol=1e-3, rtol=0)
 
 
 def test_bounds_are_for_real_images():
