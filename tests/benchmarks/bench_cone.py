@@ -24,8 +24,8 @@ ROUNDS = 5
 def operators():
     """By name, each with the number of interpolations for one image."""
     turn = torch.arange(360) * math.pi / 180
-    fan = FanBeam((512, 512), turn, 512, 1024.0, 256.0, detector_spacing=1.25)
-    parts = {"detectors": (128, 128), "source_distance": 256.0, "detector_distance": 64.0, "detector_spacing": 1.25}
+    fan = FanBeam((512, 512), turn, 512, 1024.0, 256.0, detector_spacing=1.3)
+    parts = {"detectors": (128, 128), "source_distance": 256.0, "detector_distance": 64.0, "detector_spacing": 1.3}
     cone = ConeBeam((128, 128, 128), turn[::2], **parts)
     helix = ConeBeam((128, 128, 128), turn[::2] * 4 - 4 * math.pi, pitch=24.0, **parts)
     vectors = cone.to_vectors()
