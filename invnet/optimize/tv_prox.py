@@ -77,6 +77,7 @@ def tv_prox(
         p = _in_parts(dual, 3).reshape(-1, parts, 2, *shape).contiguous().numpy()
         p = _shortened(p, limits, floors, isotropic)
     ahead, gaps = p.copy(), np.zeros(count)
+    at, dual_at, ahead_at, result_at = (a if parts > 1 else a[:, 0] for a in (images, p, ahead, result))
     enough = (0.5 * (torch.as_tensor(tol) * norm(x.detach(), batch)) ** 2).expand(threshold.shape).double().numpy()
     active = np.arange(count)
     momentum, done = 1.0, 0
@@ -92,8 +93,8 @@ def tv_prox(
         def work(start: int, stop: int, chosen: np.ndarray = active, weights: np.ndarray = weights) -> None:
             for k in chosen[start:stop]:
                 limit, floor = limits[k], floors[k]
-                iterate(images[k], p[k], ahead[k], limit, floor, step, low, high, isotropic, weights)
-                gaps[k] = dual_gap(images[k], p[k], limit, low, high, isotropic, result[k])
+                iterate(at[k], dual_at[k], ahead_at[k], limit, floor, step, low, high, isotropic, weights)
+                gaps[k] = dual_gap(at[k], dual_at[k], limit, low, high, isotropic, result_at[k])
 
         run_in_ranges(work, len(active))
         open_ = gaps.reshape(-1, per_sample).sum(1) > enough.reshape(-1) if count else np.zeros(0, bool)
@@ -103,16 +104,13 @@ def tv_prox(
 
 
 def _loops(parts: int) -> tuple[Callable[..., None], Callable[..., float]]:
-    """The compiled loops for images of so many parts: those of a single one take it without that dimension."""
+    """The compiled loops for images of so many parts; those of a single one take images without that dimension."""
     from operators.kernels import total_variation as one
     from operators.kernels import vector_total_variation as several
 
     if parts > 1:
         return several.project_vector_gradients, several.vector_dual_gap
-    return (
-        lambda x, p, ahead, *settings: one.project_gradients(x[0], p[0], ahead[0], *settings),
-        lambda x, p, *settings: one.dual_gap(x[0], p[0], *settings[:-1], settings[-1][0]),
-    )
+    return one.project_gradients, one.dual_gap
 
 
 def _in_parts(z: torch.Tensor, dims: int) -> torch.Tensor:
