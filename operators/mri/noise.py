@@ -17,9 +17,9 @@ _RIM = 0.8  # the squared distance from the centre of k-space, 1 at the middle o
 def noise_deviation(kspace: torch.Tensor, in_shape: Shape, trajectory: torch.Tensor | None = None) -> torch.Tensor:
     """The standard deviation of the noise in real and imaginary parts, from k-space's rim, where signal is little.
 
-    It is that of `invnet.noise.Gaussian`. The magnitudes of complex Gaussian noise have a Rayleigh distribution, whose
-    median is ``sqrt(2 log 2)`` deviations; the median takes no heed of some samples that do hold signal. All coils
-    count together, so that their noise should be equal (see `noise_whitening`).
+    It is that of `invnet.noise.Gaussian`. The magnitudes of complex Gaussian noise have a Rayleigh distribution
+    [1]_, whose median is ``sqrt(2 log 2)`` deviations; the median takes no heed of some samples that do hold signal.
+    All coils count together, so that their noise should be equal (see `noise_whitening`).
 
     Parameters
     ----------
@@ -40,6 +40,10 @@ def noise_deviation(kspace: torch.Tensor, in_shape: Shape, trajectory: torch.Ten
     TypeError, ValueError
         If k-space is not complex, not finite or of another shape, as `NonCartesianMRI` does of the trajectory, or if no
         sample of the rim was measured.
+
+    References
+    ----------
+    .. [1] H. Gudbjartsson and S. Patz, "The Rician distribution of noisy MRI data", Magn. Reson. Med. 34, 1995.
 
     Examples
     --------
