@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import cast
@@ -19,6 +18,7 @@ from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.likelihood import (
     closed_prox,
     conjugate,
+    gradient,
     lipschitz_constant,
     noise_prox,
     total,
@@ -35,7 +35,7 @@ __all__ = ["MAP"]
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _PROXIMAL_ITERATIONS = 200  # of the proximal map that is the solution, between two looks at it
-_INNER_ITERATIONS = 50  # of a prior's proximal map at most, within an outer one
+_INNER_ITERATIONS = 100  # of a prior's proximal map at most, within an outer one, which asks for less and less error
 
 
 class MAP(Reconstructor):
@@ -211,17 +211,16 @@ class MAP(Reconstructor):
 
     def _fista(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        gradient = functools.partial(physics.likelihood_gradient, y=y)
-        prox = self._prior_prox(x, batch, progress, self.bounds)
+        slope, prox = gradient(physics, y, batch), self._prior_prox(x, batch, progress, self.bounds)
         lipschitz = lipschitz_constant(physics, x, y, batch)
         if lipschitz is not None:
-            return fista(x, gradient, prox, lipschitz, progress)
+            return fista(x, slope, prox, lipschitz, progress)
 
         def value(x: torch.Tensor) -> torch.Tensor:
             return total(physics.negative_log_likelihood(x, y), batch)
 
         guess = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
-        return fista(x, gradient, prox, guess, progress, value)
+        return fista(x, slope, prox, guess, progress, value)
 
     def _prior_prox(self, x: torch.Tensor, batch: int, progress: Progress, bounds: tuple[float, float] | None) -> Prox:
         """The proximal map of ``strength R`` within bounds: in closed form, or by an iteration that goes on."""
