@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import overload
 
@@ -16,6 +16,7 @@ from operators.checks import Shape, as_shape, kind, no_tensor
 from operators.norm_cache import NormCache
 from operators.registration import register_tensor
 from operators.scalars import Scalar, as_scalar, reciprocal
+from operators.transpose import of_empty, transpose
 
 __all__ = ["LinearOperator"]
 
@@ -364,44 +365,6 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         if result.shape != due:
             raise ValueError(f"{self.name}: {hook} maps {tuple(x.shape)} to {tuple(result.shape)}, not {tuple(due)}")
         return result
-
-
-def transpose(operator: LinearOperator, y: torch.Tensor) -> torch.Tensor:
-    """Apply the exact transpose of ``operator._forward`` by reverse-mode differentiation.
-
-    A linear map is its own derivative, so its vector-Jacobian product at any point (here zero) is its adjoint. In
-    torch's convention for complex numbers that is the conjugate transpose.
-    """
-    batch = y.shape[: y.ndim - len(operator.out_shape)]
-    x = y.new_zeros((*batch, *operator.in_shape))
-    try:
-        out, pullback, *_ = torch.func.vjp(operator._forward, x)
-    except RuntimeError as error:
-        told = f"torch can't differentiate _forward, from which it makes the adjoint; write _adjoint, too: {error}"
-        raise RuntimeError(f"{operator.name}: {told}") from error
-    if out.shape != y.shape:
-        raise ValueError(f"{operator.name}: _forward maps {tuple(x.shape)} to {tuple(out.shape)}, not {tuple(y.shape)}")
-    if out.dtype != y.dtype:
-        # The operator promotes: its domain is then of the promoted type, as its range is.
-        dtype = torch.promote_types(out.dtype, y.dtype)
-        y = y.to(dtype)
-        out, pullback, *_ = torch.func.vjp(operator._forward, x.to(dtype))
-        if out.dtype != dtype:
-            raise TypeError(
-                f"{operator.name}: maps {dtype} to {out.dtype}, so it is not linear over its domain; "
-                "compose with RealToComplex to go from real images to complex data"
-            )
-    return pullback(y)[0]
-
-
-def of_empty(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """Apply a function of samples to a batch of none, which several of torch's functions, its FFT for one, refuse."""
-    try:
-        return function(x)
-    except RuntimeError:
-        batch = x.shape[: x.ndim - len(shape)]
-        out = function(torch.cat([x.reshape(0, *shape), x.new_zeros((1, *shape))]))[:0]
-        return out.reshape(*batch, *out.shape[1:])
 
 
 # The operators that the methods above make are subclasses of the one that has these methods, so that their file can

@@ -139,7 +139,7 @@ def follow(
         options=options,
         optimizer=recipe.optimizer,
         checkpoint=checkpoint,
-        resume=True,
+        resume=checkpoint is not None,
     )
     return model.cpu(), result
 

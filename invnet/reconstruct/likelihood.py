@@ -42,10 +42,15 @@ def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     if variance is None:
         return None
     inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
+    is_closed_in_data = A.H.gram.has_closed_solve
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         # As a correction to z: for a small damping the plain form loses digits.
-        return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
+        missing, damping = y - A(z), over_batch(variance / step, inner)
+        if is_closed_in_data:
+            # A.H (A A.H + d)^-1 for (A.H A + d)^-1 A.H: equal, but rounding is not divided by a small damping.
+            return z + A.adjoint(A.H.solve_normal(missing, damping))
+        return z + A.solve_normal(A.adjoint(missing), damping)
 
     return prox
 

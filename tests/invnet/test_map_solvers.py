@@ -73,7 +73,7 @@ class Halves(Prior):
 def test_the_linear_estimate(prior, solver, dtype):
     A, s, strength = random(20, 16, dtype=dtype), 0.2, 3.0
     physics, y = measured(Matrix(A, in_shape=(4, 4)), Gaussian(s), random(5, 4, 4, dtype=dtype))
-    x = MAP(prior, strength, solver=solver, tol=1e-9, max_iter=5000)(y, physics)
+    x = MAP(prior, strength, solver=solver, tol=1e-12, max_iter=5000)(y, physics)
     system = A.mH @ A + strength * s**2 * torch.eye(16, dtype=dtype)
     expected = torch.linalg.solve(system, A.mH @ y[..., None])[..., 0]
     torch.testing.assert_close(x.flatten(1), expected, atol=1e-5, rtol=0)
