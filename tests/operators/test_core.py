@@ -362,9 +362,7 @@ def test_from_function_takes_what_works_in_double_precision_alone():
     x = random(2, 4, seed=1)
     torch.testing.assert_close(A(x), x @ W.T)
     torch.testing.assert_close(A.H(A(x)), x @ W.T @ W)
-    with pytest.raises(
-        ValueError, match=r"from_function: the function takes no image of shape \(5,\) \(Run"
-    ):
+    with pytest.raises(ValueError, match=r"from_function: the function takes no image of shape \(5,\) \(Run"):
         from_function(lambda x: W.float() @ x, 5)
 
 
