@@ -356,6 +356,16 @@ def test_from_function_is_the_function_of_each_image():
     assert operator(x[:0]).shape == (0, 5, 3, 4)
 
 
+def test_from_function_takes_what_works_in_double_precision_alone():
+    W = random(3, 4)
+    A = from_function(lambda x: W @ x, 4)
+    x = random(2, 4, seed=1)
+    torch.testing.assert_close(A(x), x @ W.T)
+    torch.testing.assert_close(A.H(A(x)), x @ W.T @ W)
+    with pytest.raises(ValueError, match=r"from_function: the function takes no image of shape \(5,\) \(Run"):
+        from_function(lambda x: W.float() @ x, 5)
+
+
 def test_multiples_by_zero_and_differences_that_vanish_are_zero_maps():
     S, y, b = Subsample(4, 2), random(2), random(4)
     for operator in (0 * S, torch.tensor(0.0) * S, S - S):
