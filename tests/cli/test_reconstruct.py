@@ -485,11 +485,13 @@ def test_named_array(run, photo):
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.1])
-def test_noise_is_estimated(photo, scan, coils, sigma):
+def test_noise_is_estimated(photo, scan, sigma):
     assert pictures._noise(noisy(photo, sigma), None) == pytest.approx(sigma, rel=0.4)
     assert tomography._noise(noisy(scan[1], sigma)) == pytest.approx(sigma, rel=0.2)
-    noise = noisy(torch.zeros(4, 64, 48, dtype=torch.complex64), math.sqrt(2) * sigma)  # per real part
-    assert mri._noise(noise.flatten(1), mri._radii((64, 48)).flatten()) == pytest.approx(sigma, rel=0.05)
+    kspace = torch.zeros(4, 64, 48, dtype=torch.complex64)
+    assert mri._noise(noisy(kspace, math.sqrt(2) * sigma), (64, 48)) == pytest.approx(sigma, rel=0.05)  # per real part
+    with pytest.raises(ValueError, match="--sigma"):
+        mri._noise(kspace, (64, 48))
 
 
 def test_crop_is_an_operator():
