@@ -8,6 +8,7 @@ Where torch only computes they are called as they are.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -100,13 +101,27 @@ def linear_pair(
     -------
     two of LinearMap
     """
-    gradient_op = None if gradient is None else _gradient_op(name, gradient)
+    forward, transpose = _on_its_device(forward), _on_its_device(transpose)
+    gradient_op = None if gradient is None else _gradient_op(name, _on_its_device(gradient))
     first = LinearMap(forward, _map_op(name, forward, False), gradient_op, False)
     second = LinearMap(transpose, _map_op(f"{name}_transpose", transpose, True), gradient_op, True)
     first.other, second.other = second, first
     for each in (first, second):
         each.op.register_autograd(_compiled_backward(each), setup_context=_compiled_context)
     return first, second
+
+
+def _on_its_device(kernel: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+    """The function with the GPU that holds its first argument as the current one: on that, kernels are launched."""
+
+    @functools.wraps(kernel)
+    def run(x: torch.Tensor, *others: Any) -> torch.Tensor:
+        if not x.is_cuda:
+            return kernel(x, *others)
+        with torch.cuda.device(x.device):
+            return kernel(x, *others)
+
+    return run
 
 
 def _map_op(name: str, kernel: Kernel, is_transpose: bool) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from invnet.interop.channels import as_channels, as_complex
-from operators.core import transpose
 from operators.extras import require
 from operators.interop.foreign import Foreign, ForeignOperator, computed
 from operators.linear_pair import LinearMap
+from operators.transpose import transpose
 
 __all__ = ["DeepinvOperator"]
 

@@ -10,6 +10,7 @@ import torch
 from invnet.interop.channels import as_channels, as_complex
 from invnet.interop.noise import noise_to_deepinv
 from invnet.physics import Physics
+from operators import LinearOperator
 from operators.extras import require
 from operators.interop.kinds import is_complex
 
@@ -68,11 +69,55 @@ def to_deepinv(physics: Physics, rng: torch.Generator | None = None) -> deepinv.
     return _physics_class()(physics, rng)
 
 
+class _Maps:
+    """What deepinv asks of a linear physics, by our operator."""
+
+    operator: LinearOperator
+    takes_complex: bool
+    gives_complex: bool
+
+    def A(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802 (deepinv's names)
+        return as_channels(self.operator(self._image(x)))
+
+    def A_adjoint(self, y: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802
+        return as_channels(self.operator.adjoint(self._data(y)))
+
+    def A_adjoint_A(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802
+        return as_channels(self.operator.gram(self._image(x)))
+
+    def A_A_adjoint(self, y: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802
+        return as_channels(self.operator.H.gram(self._data(y)))
+
+    def A_dagger(self, y: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: N802
+        return as_channels(self.operator.pinv(self._data(y)))
+
+    def prox_l2(
+        self,
+        z: torch.Tensor | float | None,
+        y: torch.Tensor,
+        gamma: float | torch.Tensor,
+        *args: Any,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        back = self.operator.adjoint(self._data(y))
+        start: torch.Tensor | float = self._image(z) if isinstance(z, torch.Tensor) else z or 0.0
+        batch = back.ndim - len(self.operator.in_shape)
+        damping = 1 / gamma if not isinstance(gamma, torch.Tensor) else _over_batch(1 / gamma, batch)
+        weight = damping if not isinstance(damping, torch.Tensor) else damping[(...,) + (None,) * (back.ndim - batch)]
+        return as_channels(self.operator.solve_normal(back + weight * start, damping))
+
+    def _image(self, x: torch.Tensor) -> torch.Tensor:
+        return as_complex(x, f"to_deepinv({self.operator.name})") if self.takes_complex else x
+
+    def _data(self, y: torch.Tensor) -> torch.Tensor:
+        return as_complex(y, f"to_deepinv({self.operator.name})") if self.gives_complex else y
+
+
 @functools.cache
 def _physics_class() -> type:
     models = require("deepinv.physics", extra="deepinv")
 
-    class Operator(models.LinearPhysics):  # type: ignore[name-defined]
+    class Operator(_Maps, models.LinearPhysics):  # type: ignore[name-defined]
         """One of our operators with its noise, on deepinv's tensors."""
 
         def __init__(self, physics: Physics, rng: torch.Generator | None) -> None:
@@ -87,44 +132,6 @@ def _physics_class() -> type:
                 device="cpu" if tensor is None else tensor.device,
             )
             self.operator, self.takes_complex, self.gives_complex = A, takes_complex, gives_complex
-
-        def A(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802 (deepinv's names)
-            return as_channels(self.operator(self._image(x)))
-
-        def A_adjoint(self, y: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802
-            return as_channels(self.operator.adjoint(self._data(y)))
-
-        def A_adjoint_A(self, x: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802
-            return as_channels(self.operator.gram(self._image(x)))
-
-        def A_A_adjoint(self, y: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # noqa: N802
-            return as_channels(self.operator.H.gram(self._data(y)))
-
-        def A_dagger(self, y: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: N802
-            return as_channels(self.operator.pinv(self._data(y)))
-
-        def prox_l2(
-            self,
-            z: torch.Tensor | float | None,
-            y: torch.Tensor,
-            gamma: float | torch.Tensor,
-            *args: Any,
-            **kwargs: Any,
-        ) -> torch.Tensor:
-            back = self.operator.adjoint(self._data(y))
-            start: torch.Tensor | float = self._image(z) if isinstance(z, torch.Tensor) else z or 0.0
-            batch = back.ndim - len(self.operator.in_shape)
-            damping = 1 / gamma if not isinstance(gamma, torch.Tensor) else _over_batch(1 / gamma, batch)
-            weight = (
-                damping if not isinstance(damping, torch.Tensor) else damping[(...,) + (None,) * (back.ndim - batch)]
-            )
-            return as_channels(self.operator.solve_normal(back + weight * start, damping))
-
-        def _image(self, x: torch.Tensor) -> torch.Tensor:
-            return as_complex(x, f"to_deepinv({self.operator.name})") if self.takes_complex else x
-
-        def _data(self, y: torch.Tensor) -> torch.Tensor:
-            return as_complex(y, f"to_deepinv({self.operator.name})") if self.gives_complex else y
 
     return Operator
 

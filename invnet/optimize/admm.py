@@ -12,6 +12,7 @@ from operators.solve import over_batch
 __all__ = ["admm"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Points = Sequence[torch.Tensor]
 
 _RELAXATION = 1.6
 _IMBALANCE = 5.0  # of the two residuals, beyond which the step is changed
@@ -25,7 +26,11 @@ def admm(x: torch.Tensor, prox: Prox, proxes: Sequence[Prox], progress: Progress
     3.4.3 there). For convex functions it converges with any step; which is a good one shows in the balance of the two
     relative residuals, after which it is changed by factors of two in the first 200 iterations [2]_.
 
-    The residual is the larger of how far the z are from x, and of how far they went in the iteration, relative to x.
+    The residual is the larger of the primal one, ``|x - z| / |x|``, and of the square of the dual one, ``|s| / |u|``
+    (section 3.3 there, relative as in [2]_): s is what the subgradients of f at x and of the g at the z lack to cancel,
+    in units of ``1 / step``, as u is. For f and g convex no point w is better, with ``sum_i g_i(z_i)`` for the g, by
+    more than ``(|s| |w - x| + |u| |x - z|) / step``. The dual one is squared as the objective's excess goes by the
+    square of a gradient. Rounding counts as if it were a step.
 
     Parameters
     ----------
@@ -69,25 +74,34 @@ def admm(x: torch.Tensor, prox: Prox, proxes: Sequence[Prox], progress: Progress
         ahead = [torch.lerp(z, new, _RELAXATION) + u for z, u in zip(copies, duals, strict=True)]
         moved = [each(point, step) for each, point in zip(proxes, ahead, strict=True)]
         duals = [point - z for point, z in zip(ahead, moved, strict=True)]
-        apart = _length([new - z for z in moved], batch)
-        went = _length([z - old for z, old in zip(moved, copies, strict=True)], batch)
-        copies = moved
         if progress.due:
-            tiny = torch.finfo(apart.dtype).tiny
-            size = (norm(new, batch) * count**0.5).clamp_min(tiny)
-            x = progress.record(x, new, torch.maximum(apart, went) / size)
+            primal, dual = _residuals(new, copies, moved, duals, batch)
+            x = progress.record(x, new, torch.maximum(primal, dual**2))
             if iteration <= _BALANCED_UNTIL:
                 # A small step holds the copies together; a large one lets them go.
-                primal, dual = apart / size, went / _length(duals, batch).clamp_min(tiny)
                 factor = torch.where(primal > _IMBALANCE * dual, 0.5, torch.where(dual > _IMBALANCE * primal, 2.0, 1.0))
                 step = step * factor
                 duals = [u * over_batch(factor, shape) for u in duals]
+        copies = moved
     return x
 
 
-def _mean(points: Sequence[torch.Tensor]) -> torch.Tensor:
+def _residuals(x: torch.Tensor, old: Points, new: Points, duals: Points, batch: int) -> tuple[torch.Tensor, ...]:
+    """The primal and the dual one, relative, after an iteration that took the copies of x from old to new."""
+    size, pull = norm(x, batch) * len(new) ** 0.5, _length(duals, batch)
+    numbers = torch.finfo(size.dtype)
+    apart = _length([x - z for z in new], batch)
+    # With step as the unit, f has the subgradient sum_i (z_old - u_old - x) at x, and each g has u at its z, where
+    # u = u_old + z_old + relaxation (x - z_old) - z. They add up to this.
+    lack = torch.stack([(a - z) + (_RELAXATION - 1) * (x - a) for a, z in zip(old, new, strict=True)]).sum(0)
+    rounding = torch.where(pull > 0, 0.5 * numbers.eps * size, 0.0)
+    dual = (norm(lack, batch) + rounding) / torch.maximum(pull, rounding).clamp_min(numbers.tiny)
+    return apart / size.clamp_min(numbers.tiny), dual
+
+
+def _mean(points: Points) -> torch.Tensor:
     return points[0] if len(points) == 1 else torch.stack(list(points)).mean(0)
 
 
-def _length(parts: Sequence[torch.Tensor], batch: int) -> torch.Tensor:
+def _length(parts: Points, batch: int) -> torch.Tensor:
     return torch.stack([norm(part, batch) ** 2 for part in parts]).sum(0).sqrt()

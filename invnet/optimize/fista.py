@@ -22,10 +22,18 @@ def fista(
     lipschitz: torch.Tensor,
     progress: Progress,
     value: Map | None = None,
+    least_pull: float = 0.0,
 ) -> torch.Tensor:
     """Minimise ``f(x) + R(x)`` for a smooth f, by FISTA [1]_ with adaptive restart [2]_.
 
-    The residual is the length of the proximal-gradient step, relative to the image's norm: zero at a minimum only.
+    The residual is the larger of two: the step's length relative to the image's, and how far the pulls of f and of
+    R on the image are from balance, which tells of the way to go where all steps are short. That is the square of
+    ``|v| / max(|grad f|, |u|)``, where ``v = lipschitz (ahead - new)`` is the proximal gradient, and u the
+    subgradient of R that the proximal map ended with. For a convex f with that constant, the objective has a
+    subgradient at the image no longer than v: no image w is better by more than ``|v| |w - x|``, and x minimises
+    the objective with a linear term of length ``|v|``. It is squared as an objective's excess goes by the square of
+    its gradient. Rounding counts as a step, so that steps too short for the type of the numbers do not pass for
+    balance.
 
     Parameters
     ----------
@@ -41,6 +49,8 @@ def fista(
         Decides when each sample is done.
     value : callable, optional
         f of each sample. With it the step is found by backtracking, where no global Lipschitz constant is known.
+    least_pull : float
+        A length of u that is as good as none: v counts relative to no less.
 
     Returns
     -------
@@ -68,10 +78,10 @@ def fista(
         slope = gradient(ahead)
         if value is not None:
             lipschitz = _backtracked(value, prox, ahead, slope, lipschitz)
-        new = _proximal_step(prox, ahead, slope, lipschitz)
+        point = _gradient_step(ahead, slope, lipschitz)
+        new = prox(point, 1 / lipschitz)
         if progress.due:
-            tiny = torch.finfo(new.real.dtype).tiny
-            x = progress.record(x, new, norm(new - ahead, batch) / norm(new, batch).clamp_min(tiny))
+            x = progress.record(x, new, _residual(ahead, point, new, least_pull / lipschitz))
         # The momentum goes back to one where it points uphill.
         uphill = dot(ahead - new, new - last, batch) > 0
         grown = 0.5 * (1 + (1 + 4 * momentum**2).sqrt())
@@ -82,8 +92,18 @@ def fista(
     return x
 
 
-def _proximal_step(prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
-    return prox(x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :])), 1 / lipschitz)
+def _gradient_step(x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
+    return x - slope / over_batch(lipschitz, tuple(x.shape[lipschitz.ndim :]))
+
+
+def _residual(start: torch.Tensor, point: torch.Tensor, new: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
+    """The step relative to the image, or relative to its two parts and squared: what is larger."""
+    batch, numbers = least.ndim, torch.finfo(least.dtype)
+    step, size = norm(new - start, batch), norm(new, batch)
+    scale = torch.stack([norm(point - start, batch), norm(new - point, batch), least.expand(step.shape)]).amax(0)
+    rounding = torch.where(scale > 0, 0.5 * numbers.eps * size, 0.0)
+    imbalance = (step + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)
+    return torch.maximum(step / size.clamp_min(numbers.tiny), imbalance**2)
 
 
 def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:
@@ -92,7 +112,7 @@ def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, l
     lipschitz, start = 0.9 * lipschitz, value(x)
     rounding = 10 * torch.finfo(start.dtype).eps
     for _ in range(60):
-        step = _proximal_step(prox, x, slope, lipschitz) - x
+        step = prox(_gradient_step(x, slope, lipschitz), 1 / lipschitz) - x
         bound = start + dot(slope, step, batch) + 0.5 * lipschitz * norm(step, batch) ** 2
         too_low = ~(value(x + step) <= bound + rounding * start.abs())
         if not bool(too_low.any()):

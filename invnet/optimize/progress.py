@@ -37,6 +37,8 @@ class Progress:
     ----------
     converged : torch.Tensor, shape ``(*batch)``, boolean
         Which samples are done.
+    error : torch.Tensor, shape ``(*batch)``, or None
+        How inexact the maps are that the iteration is made of, where such a map tells: no residual counts as smaller.
     iterations : int
         Iterations so far.
     objectives, residuals : list of torch.Tensor, shape ``(*batch)``
@@ -58,6 +60,7 @@ class Progress:
         self.tol, self.max_iter, self.every = tol, max_iter, every
         self.iterations = 0
         self.converged = torch.zeros((), dtype=torch.bool)
+        self.error: torch.Tensor | None = None
         self._all_done = False
         self.objectives: list[torch.Tensor] = []
         self.residuals: list[torch.Tensor] = []
@@ -95,6 +98,8 @@ class Progress:
         FloatingPointError
             If a residual is not finite: the iteration diverged.
         """
+        if self.error is not None:
+            residual = torch.maximum(residual, self.error)
         if not bool(residual.isfinite().all()):
             owner = f"{self.title}: " if self.title else ""
             raise FloatingPointError(

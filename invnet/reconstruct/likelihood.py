@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -15,6 +16,7 @@ __all__ = [
     "closed_prox",
     "conjugate",
     "gaussian_prox",
+    "gradient",
     "lipschitz_constant",
     "noise_prox",
     "total",
@@ -22,6 +24,7 @@ __all__ = [
     "variance_of",
 ]
 
+Map = Callable[[torch.Tensor], torch.Tensor]
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -39,10 +42,15 @@ def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     if variance is None:
         return None
     inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
+    is_closed_in_data = A.H.gram.has_closed_solve
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         # As a correction to z: for a small damping the plain form loses digits.
-        return z + A.solve_normal(A.adjoint(y - A(z)), over_batch(variance / step, inner))
+        missing, damping = y - A(z), over_batch(variance / step, inner)
+        if is_closed_in_data:
+            # A.H (A A.H + d)^-1 for (A.H A + d)^-1 A.H: equal, but rounding is not divided by a small damping.
+            return z + A.adjoint(A.H.solve_normal(missing, damping))
+        return z + A.solve_normal(A.adjoint(missing), damping)
 
     return prox
 
@@ -55,6 +63,21 @@ def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor |
     variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
     return each[..., 0] if bool((each == each[..., :1]).all()) else None
+
+
+def gradient(physics: Physics, y: torch.Tensor, batch: int) -> Map:
+    """The likelihood's gradient in the image: for Gaussian noise by the operator's gram, where that is faster."""
+    A, variance = physics.operator, variance_of(physics, y, batch)
+    if variance is None or physics.sensor is not None or not A.has_fast_gram:
+        return functools.partial(physics.likelihood_gradient, y=y)
+    back, gram = A.adjoint(y), A.gram
+    scale = over_batch(1 / variance, tuple(back.shape[batch:]))
+
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        difference = scale * (gram(x) - back)
+        return difference if x.is_complex() else difference.real
+
+    return slope
 
 
 def noise_prox(physics: Physics, y: torch.Tensor) -> Prox:

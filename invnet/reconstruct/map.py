@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import cast
@@ -11,7 +10,7 @@ import torch
 
 from invnet.checks import check_number, kind
 from invnet.optimize import DualTerm, Progress, admm, descend, fista, primal_dual
-from invnet.optimize.progress import dot, norm
+from invnet.optimize.progress import norm
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior, SmoothPrior
 from invnet.reconstruct.base import Info, Reconstructor
@@ -19,23 +18,23 @@ from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.likelihood import (
     closed_prox,
     conjugate,
+    gradient,
     lipschitz_constant,
     noise_prox,
     total,
     value_and_gradient,
     variance_of,
 )
+from invnet.reconstruct.prior_step import IteratedProx, least_pull, prior_prox
 from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, fista_crawls, hindrance
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
-from operators.solve import over_batch
 
 __all__ = ["MAP"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _PROXIMAL_ITERATIONS = 200  # of the proximal map that is the solution, between two looks at it
-_INNER_ITERATIONS = 50  # of a prior's proximal map at most, within an outer one
 
 
 class MAP(Reconstructor):
@@ -71,9 +70,12 @@ class MAP(Reconstructor):
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
-        A sample is done when its residual is at most this: the relative length of an iteration's step, as the
-        algorithms of `invnet.optimize` define it; where the proximal map is the solution, the duality gap relative to
-        the objective.
+        A sample is done when its residual is at most this, as the algorithms of `invnet.optimize` define it. That of
+        "primal-dual" and "gradient" is the relative length of an iteration's step. "fista": the larger of this and of
+        the squared share of the prior's pull on the image that the likelihood's does not balance. "admm": the larger of
+        such a share (the dual residual, squared) and of the primal residual. Where the proximal map is the solution:
+        the duality gap relative to the objective. The gap of a proximal map that iterates within an iteration counts,
+        too. The last three are of the order of the objective's relative excess.
     max_iter : int
         Iterations at most. A sample that is not done by then gives a `ConvergenceWarning`, unless `return_info` tells.
     progress : bool
@@ -211,46 +213,28 @@ class MAP(Reconstructor):
 
     def _fista(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        gradient = functools.partial(physics.likelihood_gradient, y=y)
-        prox = self._prior_prox(x, batch, progress, self.bounds)
+        slope = gradient(physics, y, batch)
+        prox = prior_prox(self.prior, self.strength, x, batch, progress, self.bounds)
         lipschitz = lipschitz_constant(physics, x, y, batch)
+        least = least_pull(self.prior, self.strength, x, batch)
         if lipschitz is not None:
-            return fista(x, gradient, prox, lipschitz, progress)
+            return fista(x, slope, prox, lipschitz, progress, least_pull=least)
 
         def value(x: torch.Tensor) -> torch.Tensor:
             return total(physics.negative_log_likelihood(x, y), batch)
 
         guess = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
-        return fista(x, gradient, prox, guess, progress, value)
-
-    def _prior_prox(self, x: torch.Tensor, batch: int, progress: Progress, bounds: tuple[float, float] | None) -> Prox:
-        """The proximal map of ``strength R`` within bounds: in closed form, or by an iteration that goes on."""
-        prior, shape = self.prior, tuple(x.shape[batch : x.ndim - self.prior.dims])
-        if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and bounds is None):
-            return lambda z, step: prior.prox(z, over_batch(self.strength * step, shape))
-        dual: torch.Tensor | None = None
-
-        def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
-            nonlocal dual
-            # As accurate as the outer iteration is: its last residual says.
-            tol = progress.residuals[-1].clamp(max=1e-2) if progress.residuals else 1e-2
-            z, dual = prior.iterate_prox(z, self.strength * step, dual, bounds, tol, _INNER_ITERATIONS)
-            return z
-
-        return prox
+        return fista(x, slope, prox, guess, progress, value, least)
 
     def _proximal(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         """Denoising: the prior's proximal map is the solution, and the duality gap says how near."""
-        prior, batch = cast(AnalysisPrior, self.prior), x.ndim - progress.image_dims
+        batch = x.ndim - progress.image_dims
         step = self.strength * cast(torch.Tensor, variance_of(physics, y, batch))
-        K, size = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])), norm(y, batch)
-        tiny, dual = torch.finfo(size.dtype).tiny, None
-        tol = torch.full_like(size, 1e-2)
+        prox, size = IteratedProx(cast(AnalysisPrior, self.prior), y, batch, self.bounds), norm(y, batch)
+        tiny, tol = torch.finfo(size.dtype).tiny, torch.full_like(size, 1e-2)
         for _ in progress.steps():
-            new, dual = prior.iterate_prox(y, step, dual, self.bounds, tol, max_iter=_PROXIMAL_ITERATIONS)
-            coefficients = K(new)
-            penalty = step * total(prior(new), batch)
-            gap = (penalty - dot(dual, coefficients, batch)).clamp_min(0)
+            new = prox(y, step, tol, _PROXIMAL_ITERATIONS)
+            gap, penalty = prox.gap(new, step)
             height = penalty + 0.5 * norm(new - y, batch) ** 2
             x = progress.record(x, new, gap / height.clamp_min(tiny))
             tol = (2 * self.tol * height).sqrt() / size.clamp_min(tiny)
@@ -286,16 +270,12 @@ class MAP(Reconstructor):
 
     def _admm(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        proxes = [self._prior_prox(x, batch, progress, None)]
+        proxes = [prior_prox(self.prior, self.strength, x, batch, progress, None)]
         if self.bounds is not None:
             proxes.append(lambda z, step: self._bounded(z))
-        lipschitz = lipschitz_constant(physics, x, y, batch)
-        if lipschitz is None:
-            # So long that the prior would change the image by a tenth.
-            size = x.abs().square().flatten(batch).mean(-1).sqrt() if x.ndim > batch else x.abs()
-            step = 0.1 * torch.where(size > 0, size, 1.0) / self.strength
-        else:
-            step = 1 / lipschitz
+        # So long that the prior would change the image by a tenth.
+        size = x.abs().square().flatten(batch).mean(-1).sqrt() if x.ndim > batch else x.abs()
+        step = 0.1 * torch.where(size > 0, size, 1.0) / self.strength
         return admm(x, data_prox(physics, y, batch, self.name), proxes, progress, step)
 
     def _bounded(self, x: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import invnet
 from invnet import DirectInverse, LearnedPrimalDual, PlugAndPlay, PostProcess, Reconstructor, Unrolled
 from invnet.nets import DnCNN, DRUNet, UNet
 from tests.invnet.matrix.__main__ import DOCS, FAMILIES, page
-from tests.invnet.matrix.recipes import RECIPES, measured
+from tests.invnet.matrix.recipes import RECIPES, UNROLLED, measured
 from tests.invnet.matrix.scenes import OPERATORS, error, scene
 
 N = 32
@@ -26,6 +26,14 @@ def exported():
 
 def test_no_reconstructor_is_forgotten():
     assert {recipe.partition(",")[0] for recipe in RECIPES} == exported()
+
+
+def test_no_method_of_unrolled_is_forgotten():
+    with pytest.raises(ValueError, match="takes one of") as refused:
+        Unrolled(UNet(), 1, "unknown")
+    assert f"takes one of {', '.join(UNROLLED)}, got" in str(refused.value)
+    s = scene("denoise", 16)
+    assert [untrained(s).method for _, untrained, *_ in UNROLLED.values()] == list(UNROLLED)
 
 
 def test_no_physics_is_left_out_of_the_tables():
@@ -58,14 +66,12 @@ def test_the_table_improves_on_the_direct_inverse(recipe):
 def networks(s):
     thin = {"complex_image": s.truth.is_complex(), "complex_data": s.y.is_complex(), "iterations": 2, "width": 4}
 
-    def dncnn():
-        return DnCNN(s.parts, depth=3, width=4, dims=s.dims)
+    def dncnn(told=False):
+        return DnCNN(s.parts, depth=3, width=4, dims=s.dims, noise_conditioned=told)
 
     return {
         "PostProcess": PostProcess(UNet(s.parts, width=4, depth=2, dims=s.dims, residual=True)),
-        "Unrolled": Unrolled(dncnn(), 2),
-        "variational": Unrolled(dncnn(), 2, "variational"),
-        "MoDL": Unrolled(dncnn(), 2, "modl"),
+        **{method: Unrolled(dncnn(method == "hqs"), 2, method) for method in UNROLLED},
         "LearnedPrimalDual": LearnedPrimalDual(dims=s.dims, **thin),
     }
 

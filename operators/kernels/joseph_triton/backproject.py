@@ -90,10 +90,7 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
         for v in range(block, tl.minimum(block + _BLOCK, views)):
             reach = tl.sum(tl.where(tl.arange(0, _BLOCK) == v - block, reaches, 0.0), 0)
             candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
-            aim = aims + 9 * v
-            a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
-            b0, b1, b2 = tl.load(aim + 3), tl.load(aim + 4), tl.load(aim + 5)
-            seen = _place(a0 + a1 * x + a2 * y, b0 + b1 * x + b2 * y, begin, per_step, is_curved)
+            seen = _seen_at(aims + 9 * v, x, y, begin, per_step, is_curved)
             lowest = tl.maximum(tl.minimum(tl.ceil(seen - reach), detectors), -candidates)
             lowest = tl.where(candidates == detectors, 0.0, lowest).to(tl.int32)
             first_ray = tl.cast(v, tl.int64) * detectors
@@ -106,12 +103,19 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
                 weight = _hat(row, column_of_pixel, column, slope, length, FIXED)
                 total = _add_one(total, view + (ray * (CHUNKS * IMAGES))[:, None], weight[:, None], CHUNKS, IMAGES)
 
-    inside = ((row < height) & (column_of_pixel < width))[:, None]
-    size, pixel = tl.cast(height, tl.int64) * width, (row * width + column_of_pixel)[:, None]
+    inside, pixel = (row < height) & (column_of_pixel < width), row * width + column_of_pixel
+    _store_images(images, total, group, count, tl.cast(height, tl.int64) * width, pixel, inside, CHUNKS, IMAGES)
+
+
+@triton.jit
+def _store_images(  # type: ignore[no-untyped-def]
+    images, total, group, count, size, pixel, inside, CHUNKS: tl.constexpr, IMAGES: tl.constexpr
+):
+    """Write a tile to the images of a group that exist, of so many pixels each."""
     for chunk in tl.static_range(CHUNKS):
-        image = group * (CHUNKS * IMAGES) + chunk * IMAGES + lane
+        image = group * (CHUNKS * IMAGES) + chunk * IMAGES + tl.arange(0, IMAGES)[None, :]
         values = total[chunk].to(images.dtype.element_ty)
-        tl.store(images + image * size + pixel, values, (image < count) & inside)
+        tl.store(images + image * size + pixel[:, None], values, (image < count) & inside[:, None])
 
 
 @triton.jit
@@ -139,6 +143,14 @@ def _reaches(  # type: ignore[no-untyped-def]
     off = tl.abs(_place(alpha, beta, begin, per_step, is_curved) - 0.5 * (detectors - 1))
     is_unseen = off > 0.5 * detectors + span * (half_x + half_y) + reach
     return tl.where(is_sound, tl.where(is_unseen, -1.0, tl.minimum(reach, detectors)), detectors)
+
+
+@triton.jit
+def _seen_at(aim, x, y, begin, per_step, is_curved):  # type: ignore[no-untyped-def]
+    """The detectors on which a view sees pixels at (x, y)."""
+    a0, a1, a2 = tl.load(aim), tl.load(aim + 1), tl.load(aim + 2)
+    b0, b1, b2 = tl.load(aim + 3), tl.load(aim + 4), tl.load(aim + 5)
+    return _place(a0 + a1 * x + a2 * y, b0 + b1 * x + b2 * y, begin, per_step, is_curved)
 
 
 @triton.jit

@@ -71,7 +71,14 @@ def trace(  # type: ignore[no-untyped-def]
     step, shift = tl.where(by_rows, row_size, column_size), tl.where(by_rows, column_size, row_size) * slope
     length = tl.where(ahead == 0, 0.0, tl.sqrt(step * step + shift * shift))
     length = tl.where(by_rows, length, -length)
-    ray = v.to(tl.int64) * detectors + d
+    _store_rays(table, v.to(tl.int64) * detectors + d, exists, column, slope, length, FIXED)
+    if tl.program_id(1) == 0:
+        _store_aims(aims + 9 * v, sx, sy, w, cx, cy, ux, uy, height, width)
+
+
+@triton.jit
+def _store_rays(table, ray, exists, column, slope, length, FIXED: tl.constexpr):  # type: ignore[no-untyped-def]
+    """What `load_rays` loads."""
     if FIXED:
         entry = table + 2 * ray
         rest = (entry + 1).to(tl.pointer_type(tl.int32))
@@ -86,24 +93,26 @@ def trace(  # type: ignore[no-untyped-def]
         tl.store(entry + 1, slope, exists)
         tl.store(entry + 2, length, exists)
 
-    if tl.program_id(1) == 0:
-        middle_x, middle_y = (width - 1) * 0.5, (height - 1) * 0.5
-        cx, cy = cx - middle_x, cy - middle_y
-        sx, sy = sx - w * middle_x, sy - w * middle_y
-        a0, a1, a2 = cy * sx - cx * sy, sy - w * cy, w * cx - sx
-        b0, b1, b2 = ux * sy - uy * sx, w * uy, -w * ux
-        scale = 1 / (tl.abs(a1) + tl.abs(a2))
-        a0, a1, a2, b0, b1, b2 = a0 * scale, a1 * scale, a2 * scale, b0 * scale, b1 * scale, b2 * scale
-        aim = aims + 9 * v
-        tl.store(aim, a0)
-        tl.store(aim + 1, a1)
-        tl.store(aim + 2, a2)
-        tl.store(aim + 3, b0)
-        tl.store(aim + 4, b1)
-        tl.store(aim + 5, b2)
-        tl.store(aim + 6, a1 * b0 - a0 * b1)
-        tl.store(aim + 7, a2 * b0 - a0 * b2)
-        tl.store(aim + 8, a1 * b2 - a2 * b1)
+
+@triton.jit
+def _store_aims(aim, sx, sy, w, cx, cy, ux, uy, height, width):  # type: ignore[no-untyped-def]
+    """Where a view sees the pixels, as `trace` says."""
+    middle_x, middle_y = (width - 1) * 0.5, (height - 1) * 0.5
+    cx, cy = cx - middle_x, cy - middle_y
+    sx, sy = sx - w * middle_x, sy - w * middle_y
+    a0, a1, a2 = cy * sx - cx * sy, sy - w * cy, w * cx - sx
+    b0, b1, b2 = ux * sy - uy * sx, w * uy, -w * ux
+    scale = 1 / (tl.abs(a1) + tl.abs(a2))
+    a0, a1, a2, b0, b1, b2 = a0 * scale, a1 * scale, a2 * scale, b0 * scale, b1 * scale, b2 * scale
+    tl.store(aim, a0)
+    tl.store(aim + 1, a1)
+    tl.store(aim + 2, a2)
+    tl.store(aim + 3, b0)
+    tl.store(aim + 4, b1)
+    tl.store(aim + 5, b2)
+    tl.store(aim + 6, a1 * b0 - a0 * b1)
+    tl.store(aim + 7, a2 * b0 - a0 * b2)
+    tl.store(aim + 8, a1 * b2 - a2 * b1)
 
 
 @triton.jit

@@ -33,7 +33,7 @@ from operators import Identity
 from operators.solve import ConvergenceWarning
 from tests.invnet.matrix.scenes import Scene, training_images
 
-__all__ = ["RECIPES", "measured"]
+__all__ = ["RECIPES", "UNROLLED", "measured"]
 
 
 def zero_last(net: torch.nn.Module) -> torch.nn.Module:
@@ -45,9 +45,9 @@ def zero_last(net: torch.nn.Module) -> torch.nn.Module:
     return net
 
 
-def dncnn(s: Scene, residual: bool = True) -> torch.nn.Module:
+def dncnn(s: Scene, **options: bool) -> torch.nn.Module:
     depth, width = (5, 16) if s.full else (3, 8)
-    return zero_last(DnCNN(s.parts, depth=depth, width=width, dims=s.dims, norm=None, residual=residual))
+    return zero_last(DnCNN(s.parts, depth=depth, width=width, dims=s.dims, norm=None, **options))
 
 
 def unet(s: Scene) -> torch.nn.Module:
@@ -125,6 +125,27 @@ def smooth(s: Scene) -> Denoiser:
     return lambda x, sigma: s.total_variation.prox(x, 6 * torch.as_tensor(sigma) ** 2)
 
 
+# Of each method of Unrolled: its name in the table, the method, and the steps of training for the table and for tests.
+UNROLLED: dict[str, tuple[str, Callable[[Scene], Reconstructor], int, int]] = {
+    "proximal-gradient": ("proximal gradients", lambda s: Unrolled(dncnn(s), 4), 60, 15),
+    "variational": ("variational", lambda s: Unrolled(dncnn(s, residual=False), 4, "variational"), 60, 15),
+    "modl": ("MoDL", lambda s: Unrolled(dncnn(s), 2, "modl"), 60, 25),
+    "itnet": ("ItNet", lambda s: Unrolled([unet(s), unet(s)], method="itnet"), 150, 60),
+    "hqs": ("hqs", lambda s: Unrolled(dncnn(s, noise_conditioned=True), 4 if s.full else 2, "hqs"), 60, 60),
+}
+
+
+def unrolled(method: str) -> Callable[[Scene], Reconstructor]:
+    _, untrained, steps, few = UNROLLED[method]
+
+    def made(s: Scene) -> Reconstructor:
+        # In tests of tomography each step of hqs would take a second: it solves by iteration, with little damping.
+        short = method == "hqs" and s.name.endswith("beam")
+        return trained(untrained(s), s, steps if s.full else few // 10 if short else few)
+
+    return made
+
+
 RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
     "DirectInverse": lambda s: DirectInverse(),
     "MAP, total variation": lambda s: MAP(s.total_variation, 6.0, max_iter=300),
@@ -153,9 +174,7 @@ RECIPES: dict[str, Callable[[Scene], Reconstructor]] = {
         patience=None,
     ),
     "PostProcess, U-Net": lambda s: trained(PostProcess(unet(s)), s, 150 if s.full else 40),
-    "Unrolled, proximal gradients": lambda s: trained(Unrolled(dncnn(s), 4), s, 60 if s.full else 15),
-    "Unrolled, variational": lambda s: trained(Unrolled(dncnn(s, False), 4, "variational"), s, 60 if s.full else 15),
-    "Unrolled, MoDL": lambda s: trained(Unrolled(dncnn(s), 2, "modl"), s, 60 if s.full else 25),
+    **{f"Unrolled, {row}": unrolled(method) for method, (row, *_) in UNROLLED.items()},
     "LearnedPrimalDual": lambda s: trained(primal_dual(s), s, 150 if s.full else 100, lr=5e-3),
     "LatentMAP": lambda s: LatentMAP(autoencoder(s), max_iter=40 if s.full else 15),
 }

@@ -1,11 +1,16 @@
 """From any thread or process: the same numbers, bit for bit."""
 
+import functools
 import multiprocessing
+import time
+import weakref
 
+import numpy as np
 import pytest
 import torch
 
 from operators import FanBeam, ParallelBeam
+from operators.kernels.threads import run_in_ranges
 from tests.operators.ct.geometries import full_turn
 from tests.operators.threads import at_once
 
@@ -71,6 +76,16 @@ def test_several_threads_at_once(A):
 
     at_once(work, 6)
     assert wrong == []
+
+
+def test_what_is_done_holds_no_data():
+    torch.set_num_threads(4)
+    for _ in range(200):
+        data = np.ones(100)
+        alive = weakref.ref(data)
+        run_in_ranges(functools.partial(lambda data, start, stop: time.sleep(1e-4), data), 7)  # lets other threads in
+        del data
+        assert alive() is None
 
 
 class Sinograms(torch.utils.data.Dataset):
