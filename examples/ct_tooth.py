@@ -36,7 +36,9 @@ def main():
     """Read, reconstruct, print the table and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", help="the scan, in DXchange HDF5; simulated by default")
-    parser.add_argument("--size", type=int, default=384, help="of the square image around the axis, in detectors")
+    parser.add_argument(
+        "--size", type=int, default=384, help="of the image around the axis, which holds the whole object"
+    )
     parser.add_argument("--out", default="tooth.png", help="the figure's file (default: tooth.png)")
     arguments = parser.parse_args()
 

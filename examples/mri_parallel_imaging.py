@@ -57,7 +57,7 @@ def reconstructions(kspace):
         "Zero-filled": lambda: A.direct_inverse(kspace),
         "CG-SENSE": lambda: operators.solve.lstsq(A, kspace, damping=0.01, tol=1e-3),
         "L1-wavelet": lambda: invnet.MAP(wavelet, 40 / scale, solver="fista", tol=2e-4)(kspace, physics),
-        "Total variation": lambda: invnet.MAP(variation, 40 / scale, tol=5e-4)(kspace, physics),
+        "Total variation": lambda: invnet.MAP(variation, 40 / scale)(kspace, physics),
     }
     images = {}
     for name, method in methods.items():

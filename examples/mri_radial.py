@@ -51,7 +51,7 @@ def main():
         "Gridding, Pipe-Menon": lambda: A.direct_inverse(y),
         "Gridding, Voronoi": lambda: by_cells.direct_inverse(y),
         "CG-SENSE": lambda: operators.solve.lstsq(A, y, damping=0.05, tol=1e-3),
-        "Total variation": lambda: invnet.MAP(invnet.priors.TotalVariation(), 40, tol=5e-4)(y, physics),
+        "Total variation": lambda: invnet.MAP(invnet.priors.TotalVariation(), 40)(y, physics),
     }
     images = {"Truth": truth}
     print(f"{SPOKES} spokes of {2 * SIZE} samples, {COILS} coils")

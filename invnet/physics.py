@@ -7,7 +7,7 @@ import torch
 from invnet.checks import kind
 from invnet.noise import Gaussian, Noise
 from operators import LinearOperator
-from operators.checks import check_finite, no_tensor
+from operators.checks import check_finite, check_result, no_tensor
 
 __all__ = ["Physics"]
 
@@ -105,9 +105,14 @@ class Physics(torch.nn.Module):
         Returns
         -------
         torch.Tensor, shape ``(*batch, *out_shape)``
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the image's type, shape or device is wrong, or the sensor gives another shape than it takes.
         """
         exact = self.operator(x)
-        return exact if self.sensor is None else self.sensor(exact)
+        return exact if self.sensor is None else check_result(self.sensor(exact), exact.shape, "Physics", "the sensor")
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """The operator's adjoint of a measurement, ``A.H y``; see `LinearOperator.adjoint`."""

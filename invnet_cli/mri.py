@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import torch
@@ -12,13 +11,12 @@ from invnet.data import MRIScan
 from invnet_cli.pictures import Crop
 from invnet_cli.problem import Content, Problem, Problems, chosen, load
 from invnet_cli.settings import Settings
-from operators.mri import espirit_maps, noise_whitening
+from operators.mri import espirit_maps, noise_deviation, noise_whitening
 
 __all__ = ["cartesian_problems", "noncartesian_problems"]
 
 _STRENGTH = 40.0
 _KERNEL = 6  # of ESPIRiT
-_RIM = 0.8  # the squared radius, as a share, beyond which k-space is taken for noise
 
 
 def cartesian_problems(content: Content, settings: Settings) -> Problems:
@@ -43,7 +41,7 @@ def cartesian_problems(content: Content, settings: Settings) -> Problems:
             raise ValueError("k-space is zero everywhere")
         maps = _mixed(matrix, _maps(calibration[number], settings, dims))
         operator = operators.CartesianMRI(mask, maps)
-        sigma = _noise(data[:, mask], _radii(grid)[mask]) if settings.sigma is None else settings.sigma
+        sigma = _noise(data * mask, grid) if settings.sigma is None else settings.sigma
         return _problem(data * mask, operator, maps, sigma, scan.image_shape)
 
     share = masks.double().mean().item()
@@ -67,8 +65,7 @@ def noncartesian_problems(content: Content, settings: Settings) -> Problems:
         grid = operators.FourierTransform(shape)(operators.NonCartesianMRI(points, shape).direct_inverse(data))
         data, maps = _mixed(matrix, data), _mixed(matrix, _maps(grid, settings, dims))
         operator = operators.NonCartesianMRI(points, shape, maps)
-        radii = (points * 2 / torch.tensor(shape)).square().sum(-1)
-        sigma = _noise(data.flatten(1), radii.flatten()) if settings.sigma is None else settings.sigma
+        sigma = _noise(data, shape, points) if settings.sigma is None else settings.sigma
         return _problem(data, operator, maps, sigma, shape)
 
     note = f"{kspace.shape[1]} coils; {kspace.shape[2]} readouts of {kspace.shape[3]} samples"
@@ -130,22 +127,11 @@ def _maps(kspace: torch.Tensor, settings: Settings, dims: int) -> torch.Tensor:
     return espirit_maps(kspace, widths, sizes, dims=dims)
 
 
-def _radii(grid: tuple[int, ...]) -> torch.Tensor:
-    """The squared distances from the centre of k-space, 1 at the middle of a border."""
-    axes = [(2 * (torch.arange(n) - n // 2) / n).square() for n in grid]
-    total = axes[0]
-    for axis in axes[1:]:
-        total = total[..., None] + axis
-    return total
-
-
-def _noise(samples: torch.Tensor, radii: torch.Tensor) -> float:
-    """The standard deviation of the noise's real part, from the samples (coils, n) far from the centre."""
-    rim = samples[:, radii > _RIM]
-    magnitudes = rim[rim != 0].abs()
-    if not len(magnitudes):
-        raise ValueError("no sample far from the centre of k-space tells the noise: give it by --sigma")
-    return magnitudes.median().item() / math.sqrt(2 * math.log(2))  # the median of a Rayleigh distribution
+def _noise(kspace: torch.Tensor, shape: tuple[int, ...], trajectory: torch.Tensor | None = None) -> float:
+    try:
+        return noise_deviation(kspace, shape, trajectory).item()
+    except ValueError as error:
+        raise ValueError(f"{error}: give it by --sigma") from error
 
 
 def _problem(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from pathlib import Path
 
 import torch
@@ -32,8 +33,12 @@ def picture_problems(content: Content, settings: Settings) -> Problems:
     in_colour = volume is None and stack.ndim >= 3 and stack.shape[-3] == 3
     images, count = chosen(stack, 3 if in_colour else 2, settings.slice)
     # By all of the stack, so that a slice alone comes out as among the others.
-    is_picture = volume is None and stack.min().item() >= 0 and stack.max().item() <= 1
+    low, high = stack.min().item(), stack.max().item()
+    is_picture = volume is None and low >= 0 and high <= 1
     scale = 1.0 if is_picture else typical_largest(stack)
+    if settings.sigma is not None and settings.sigma > high - low:
+        told = f"{settings.sigma:g} is more than the picture's whole range, from {low:.4g} to {high:.4g}"
+        warnings.warn(f"--sigma is in the units of the data: {told}", stacklevel=2)
     keeps_grid = settings.physics != "downsample" and settings.slice is None
 
     def make(number: int) -> Problem:

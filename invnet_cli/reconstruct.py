@@ -63,7 +63,9 @@ Examples:
 @click.option("--tol", type=_POSITIVE, help="Residual at which iterations stop.")
 @click.option("--angles", metavar="START:STOP|FILE", help="Of the views, in degrees.  [default: the file's]")
 @click.option("--axis", type=float, help="The detector, from 0, that the rotation axis is at.  [default: found]")
-@click.option("--size", type=click.IntRange(min=2), help="Of the square image, in detectors.")
+@click.option(
+    "--size", type=click.IntRange(min=2), help="Of the square image, in detectors: the whole object, but for fbp."
+)
 @click.option("--filter", "filter_name", default="ram-lak", show_default=True, type=Name("filter", _FILTERS))
 @click.option("--maps", type=_FILE, help="Coil sensitivities.  [default: by ESPIRiT]")
 @click.option("--calibration", default=24, show_default=True, type=click.IntRange(min=6), help="ESPIRiT's centre.")

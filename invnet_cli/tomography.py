@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,9 @@ def _angles(text: str, views: int) -> torch.Tensor:
             degrees = loaded.double()
     if degrees.shape != (views,) or not bool(torch.isfinite(degrees).all()):
         raise ValueError(f"--angles gives {tuple(degrees.shape)} angles, and the scan has {views} views")
+    largest = degrees.abs().max().item()
+    if views > 1 and largest <= 2 * math.pi:
+        warnings.warn(f"--angles takes degrees; the largest of {largest:.4g} looks like radians", stacklevel=2)
     return torch.deg2rad(degrees)
 
 

@@ -16,12 +16,15 @@ __all__ = [
     "as_shape",
     "check_choice",
     "check_finite",
+    "check_generator",
     "check_number",
     "check_positive_int",
+    "check_result",
     "check_tensor",
     "kind",
     "no_tensor",
     "per_dimension",
+    "shown",
 ]
 
 _ARRAYS = (torch.Tensor, np.ndarray)
@@ -40,8 +43,7 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
     """
     entries = _entries(shape)
     if not all(map(_is_integer, entries)):
-        told = f"a {type(shape).__name__} of shape {tuple(shape.shape)}" if isinstance(shape, _ARRAYS) else repr(shape)
-        raise TypeError(f"{owner}: {name} takes integers, got {told}")
+        raise TypeError(f"{owner}: {name} takes integers, got {shown(shape)}")
     result = tuple(int(n) for n in entries)
     if any(n <= 0 for n in result):
         raise ValueError(f"{owner}: {name} takes positive sizes, got {result}")
@@ -72,7 +74,7 @@ def check_number(value: float, owner: str, name: str) -> float:
         If it is NaN or infinite.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{owner}: {name} takes a real number, got {value!r}")
+        raise TypeError(f"{owner}: {name} takes a real number, got {shown(value)}")
     if not math.isfinite(value):
         raise ValueError(f"{owner}: {name} must be finite, got {value}")
     return float(value)
@@ -89,7 +91,7 @@ def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:
         If it is smaller than one.
     """
     if not _is_integer(value):
-        raise TypeError(f"{owner}: {name} takes an integer, got {value!r}")
+        raise TypeError(f"{owner}: {name} takes an integer, got {shown(value)}")
     if int(value) < 1:
         raise ValueError(f"{owner}: {name} must be at least 1, got {int(value)}")
     return int(value)
@@ -153,6 +155,42 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     if bad:
         raise ValueError(f"{owner}: {name} must be finite, got {bad} NaN or infinite of {value.numel()} entries")
     return value
+
+
+def check_result(value: torch.Tensor, shape: Sequence[int], owner: str, what: str) -> torch.Tensor:
+    """Return `value`, which a user's own function gave, if it is a tensor of the shape that is due.
+
+    Raises
+    ------
+    ValueError
+        If it is of another shape, or no tensor.
+    """
+    if not isinstance(value, torch.Tensor) or value.shape != tuple(shape):
+        got = tuple(value.shape) if isinstance(value, torch.Tensor) else kind(value)
+        raise ValueError(f"{owner}: {what} must give the shape {tuple(shape)}, but gave {got}")
+    return value
+
+
+def check_generator(value: torch.Generator | None, owner: str) -> torch.Generator:
+    """Return `value` if it is a generator of random numbers.
+
+    Raises
+    ------
+    TypeError
+        If it is none: randomness has no other source.
+    """
+    if not isinstance(value, torch.Generator):
+        raise TypeError(
+            f"{owner}: takes an explicit generator, such as torch.Generator().manual_seed(0), got {kind(value)}"
+        )
+    return value
+
+
+def shown(value: object) -> str:
+    """What came in place of numbers: an array, which may be long, by its shape."""
+    if isinstance(value, _ARRAYS) and value.ndim:
+        return f"a {kind(value)} of shape {tuple(value.shape)}"
+    return repr(value)
 
 
 def _entries(value: Shape, count: int = 1) -> tuple[SupportsIndex, ...]:

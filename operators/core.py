@@ -12,10 +12,10 @@ from typing import overload
 import torch
 
 from operators import solve
-from operators.checks import Shape, as_shape, no_tensor
+from operators.checks import Shape, as_shape, kind, no_tensor
 from operators.norm_cache import NormCache
 from operators.registration import register_tensor
-from operators.scalars import Scalar, reciprocal
+from operators.scalars import Scalar, as_scalar, reciprocal
 from operators.transpose import of_empty, transpose
 
 __all__ = ["LinearOperator"]
@@ -60,6 +60,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
     runs_on_cpu_only = False  # whether it refuses tensors on other devices
     merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
+    __array_ufunc__ = None  # else NumPy multiplies it by each entry of an array, and makes an array of operators
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
         super().__init__()
@@ -159,12 +160,13 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         Raises
         ------
         ValueError
-            If the trailing shape or the device is wrong.
+            If the trailing shape or the device is wrong, or `_forward` gives another shape than `out_shape`.
         TypeError
             If `x` is no floating-point or complex tensor.
         """
         self._check(x, self.in_shape, "an input")
-        return self._forward(x) if x.numel() else of_empty(self._forward, x, self.in_shape)
+        y = self._forward(x) if x.numel() else of_empty(self._forward, x, self.in_shape)
+        return self._as_declared(y, x, self.in_shape, self.out_shape, "_forward")
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Apply the adjoint: ``<A x, y> = <x, A.adjoint(y)>`` with ``<u, v> = sum(conj(u) v)``.
@@ -183,7 +185,8 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             As for a call of the operator.
         """
         self._check(y, self.out_shape, "an adjoint input")
-        return self._adjoint(y) if y.numel() else of_empty(self._adjoint, y, self.out_shape)
+        x = self._adjoint(y) if y.numel() else of_empty(self._adjoint, y, self.out_shape)
+        return self._as_declared(x, y, self.out_shape, self.in_shape, "_adjoint")
 
     @property
     def H(self) -> LinearOperator:  # noqa: N802 (the field's name)
@@ -297,21 +300,21 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return algebra.add(self, -other) if isinstance(other, LinearOperator) else NotImplemented
 
     def __mul__(self, scalar: Scalar) -> LinearOperator:
-        if isinstance(scalar, torch.Tensor) and scalar.ndim > 0:
-            raise ValueError(f"{self.name}: is scaled by one number, got a tensor of shape {tuple(scalar.shape)}")
-        if not isinstance(scalar, int | Scalar):
+        number = as_scalar(scalar, self.name)
+        if number is None:
             return NotImplemented
-        is_learnable = self._parameters or isinstance(scalar, torch.nn.Parameter)
-        return algebra.Scaled(scalar, self) if self.merges_numbers and is_learnable else self._scaled_by(scalar)
+        is_learnable = self._parameters or isinstance(number, torch.nn.Parameter)
+        return algebra.Scaled(number, self) if self.merges_numbers and is_learnable else self._scaled_by(number)
 
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Scalar) -> LinearOperator:
-        if not isinstance(scalar, int | Scalar):
+        number = as_scalar(scalar, self.name)
+        if number is None:
             return NotImplemented
-        if not isinstance(scalar, torch.Tensor) and scalar == 0:
+        if not isinstance(number, torch.Tensor) and number == 0:
             raise ValueError(f"{self.name}: is divided by a number other than zero, got {scalar}")
-        return self * (1 / scalar)
+        return self * (1 / number)
 
     def __neg__(self) -> LinearOperator:
         return self * -1
@@ -350,6 +353,18 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             for tensor in tensors.values():
                 if tensor is not None and tensor.device != device and tensor.ndim > 0:  # torch mixes scalars of any
                     raise ValueError(f"{self.name}: takes {what} on its device {tensor.device}, got {device}")
+
+    def _as_declared(
+        self, result: torch.Tensor, x: torch.Tensor, taken: tuple[int, ...], given: tuple[int, ...], hook: str
+    ) -> torch.Tensor:
+        """What a subclass's hook gives for `x`, if it is of the shape that the operator declares."""
+        if not isinstance(result, torch.Tensor):
+            raise TypeError(f"{self.name}: {hook} gives {kind(result)}, where a tensor is due")
+        size = x.shape
+        due = given if size == taken else size[: len(size) - len(taken)] + given  # first what is fast to tell
+        if result.shape != due:
+            raise ValueError(f"{self.name}: {hook} maps {tuple(x.shape)} to {tuple(result.shape)}, not {tuple(due)}")
+        return result
 
 
 # The operators that the methods above make are subclasses of the one that has these methods, so that their file can

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from operators.algebra import Adjoint, identity_multiple
@@ -20,6 +22,9 @@ class Diagonal(LinearOperator):
     ----------
     weights : torch.Tensor, shape ``(*in_shape)``
         Real or complex; learnable if an `nn.Parameter`.
+    promote : bool
+        Whether weights of higher precision than the input raise that of the result. If false they are rounded to the
+        input's precision, as a number is: for weights that are known exactly.
 
     Raises
     ------
@@ -36,24 +41,28 @@ class Diagonal(LinearOperator):
     has_closed_solve = True
     merges_numbers = True
 
-    def __init__(self, weights: torch.Tensor) -> None:
+    def __init__(self, weights: torch.Tensor, promote: bool = True) -> None:
         check_finite(weights, self.name, "weights")
         super().__init__(weights.shape, weights.shape)
         self._register("weights", weights)
+        self.promote = bool(promote)
+
+    def _weights_for(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weights if self.promote else _in_precision_of(self.weights, x)
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return self.weights * x
+        return self._weights_for(x) * x
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self.weights.conj() * y
+        return self._weights_for(y).conj() * y
 
     def _adjoint_operator(self) -> LinearOperator:
         if not self.weights.is_complex():
             return self
-        return Adjoint(self) if self._parameters else Diagonal(self.weights.conj())
+        return Adjoint(self) if self._parameters else Diagonal(self.weights.conj(), self.promote)
 
     def _gram(self) -> LinearOperator:
-        return Diagonal(self.weights.abs() ** 2)
+        return Diagonal(self.weights.abs() ** 2, self.promote)
 
     _cogram = _gram
 
@@ -61,21 +70,33 @@ class Diagonal(LinearOperator):
         return self.weights.abs().max()
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return divided(y, self.weights)
+        return divided(y, self._weights_for(y))
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        return divided(b, self.weights + over_batch(shift, self.in_shape))
+        return divided(b, self._weights_for(b) + over_batch(shift, self.in_shape))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
-        weights = diagonal_of(inner)
-        return None if weights is None else Diagonal(self.weights * weights)
+        return self._combined(inner, torch.mul)
 
     def _added_to(self, other: LinearOperator) -> LinearOperator | None:
-        weights = diagonal_of(other)
-        return None if weights is None else Diagonal(self.weights + weights)
+        return self._combined(other, torch.add)
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
-        return Diagonal(scalar * self.weights)
+        return Diagonal(scalar * self.weights, self.promote)
+
+    def _combined(self, other: LinearOperator, combine: Callable[..., torch.Tensor]) -> LinearOperator | None:
+        multiple = identity_multiple(other)
+        if multiple is not None:
+            return Diagonal(combine(self.weights, multiple), self.promote)
+        other = other._diagonal() if isinstance(other, Mask) else other
+        if not isinstance(other, Diagonal):
+            return None
+        mine, others = self.weights, other.weights
+        if self.promote and not other.promote:
+            others = _in_precision_of(others, mine)
+        elif other.promote and not self.promote:
+            mine = _in_precision_of(mine, others)
+        return Diagonal(combine(mine, others), self.promote or other.promote)
 
 
 class Mask(LinearOperator):
@@ -134,16 +155,16 @@ class Mask(LinearOperator):
         return divided(b, self.mask + over_batch(shift, self.in_shape))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
-        return Diagonal(self._weights())._composed_with(inner)
+        return self._diagonal()._composed_with(inner)
 
     def _added_to(self, other: LinearOperator) -> LinearOperator | None:
-        return Diagonal(self._weights())._added_to(other)
+        return self._diagonal()._added_to(other)
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
-        return Diagonal(scalar * self._weights())
+        return self._diagonal()._scaled_by(scalar)
 
-    def _weights(self) -> torch.Tensor:
-        return self.mask.to(torch.get_default_dtype())
+    def _diagonal(self) -> Diagonal:
+        return Diagonal(self.mask.double(), promote=False)
 
     def extra_repr(self) -> str:
         """The share of entries kept."""
@@ -155,8 +176,14 @@ def diagonal_of(operator: LinearOperator) -> Scalar | None:
     if isinstance(operator, Diagonal):
         return operator.weights
     if isinstance(operator, Mask):
-        return operator._weights()
+        return operator._diagonal().weights
     return identity_multiple(operator)
+
+
+def _in_precision_of(weights: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Weights in the precision of another tensor, real or complex as they are (complex ones of 32 bits at least)."""
+    precision = other.real.dtype
+    return weights.to(torch.promote_types(precision, torch.complex64) if weights.is_complex() else precision)
 
 
 def divided(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:

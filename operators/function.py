@@ -58,7 +58,7 @@ def from_function(function: Callable[[torch.Tensor], torch.Tensor], in_shape: Sh
     TypeError
         If the function returns no tensor.
     ValueError
-        If it does not map zero to zero, so that it can't be linear.
+        If it takes no image of the shape, or does not map zero to zero, so that it can't be linear.
 
     Examples
     --------
@@ -69,9 +69,21 @@ def from_function(function: Callable[[torch.Tensor], torch.Tensor], in_shape: Sh
     tensor([3., 2., 1.])
     """
     shape = as_shape(in_shape, "from_function")
-    zero = function(torch.zeros(shape))
+    zero = _at_zero(function, shape)
     if not isinstance(zero, torch.Tensor):
         raise TypeError(f"from_function: the function must return a torch.Tensor, got {type(zero).__name__}")
     if not bool((zero == 0).all()):
         raise ValueError("from_function: the function does not map zero to zero, so it is not linear")
     return FunctionOperator(function, shape, zero.shape)
+
+
+def _at_zero(function: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
+    """What the function makes of zero, in single precision or, where it does not take that, in double."""
+    try:
+        return function(torch.zeros(shape))
+    except Exception as first:
+        try:
+            return function(torch.zeros(shape, dtype=torch.float64))
+        except Exception:
+            told = f"{type(first).__name__}: {first}"
+            raise ValueError(f"from_function: the function takes no image of shape {shape} ({told})") from first

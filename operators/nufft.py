@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import torch
 
@@ -19,6 +20,7 @@ from operators.voronoi import voronoi_density
 __all__ = ["NUFFT", "check_points"]
 
 _KERNEL_TOLERANCE = 1e-12  # of the Toeplitz kernel: it is made once
+_NEAR, _MANY = 0.02, 16  # how near to another convention's limit, and how many points, are taken for that convention
 _EDGE = 1e-5  # by which points may leave the band, as a share of it: by rounding
 
 
@@ -51,6 +53,11 @@ class NUFFT(LinearOperator):
         coordinates than `in_shape`; if the tolerance is out of range, or the norm or density unknown.
     ImportError
         At the first use, if finufft is not installed (on CUDA, cufinufft): it comes with ``pip install "invnet[mri]"``.
+
+    Warns
+    -----
+    UserWarning
+        If the points look like radians or cycles per pixel.
 
     Notes
     -----
@@ -98,6 +105,7 @@ class NUFFT(LinearOperator):
     ) -> None:
         shape = check_points(points, in_shape, self.name)
         super().__init__(shape, points.shape[:-1])
+        _warn_of_other_units(points.detach(), shape, self.name)
         if not 1e-14 <= check_number(tolerance, self.name, "tolerance") < 1:
             raise ValueError(f"{self.name}: tolerance must be at least 1e-14 and below 1, got {tolerance}")
         size = math.prod(shape)
@@ -201,7 +209,20 @@ def check_points(points: torch.Tensor, in_shape: Shape, owner: str, name: str = 
         farthest = points.detach()[..., dim].abs().max().item()
         if farthest > n / 2 * (1 + _EDGE):
             raise ValueError(
-                f"{owner}: {name} are in cycles per field of view, from {-n / 2:g} to {n / 2:g} along dimension {dim} "
-                f"of in_shape {shape}; got {farthest:g}"
+                f"{owner}: takes {name} in cycles per field of view, from {-n / 2:g} to {n / 2:g} along dimension "
+                f"{dim} of in_shape {shape}, got {farthest:g}"
             )
     return shape
+
+
+def _warn_of_other_units(points: torch.Tensor, shape: tuple[int, ...], owner: str) -> None:
+    """Warn of points that fill the band of another convention, and only the middle of ours."""
+    farthest = points.abs().max().item()
+    for unit, edge, factor in (("radians", math.pi, "in_shape / (2 pi)"), ("cycles", 0.5, "in_shape")):
+        is_there = abs(farthest / edge - 1) < _NEAR and min(shape) / 2 > 2 * edge
+        if is_there and points.shape[:-1].numel() >= _MANY:  # a few may happen to lie there
+            warnings.warn(
+                f"{owner}: takes points in cycles per field of view; the largest of {farthest:g} looks like {unit} per "
+                f"pixel (times {factor} converts them)",
+                stacklevel=3,
+            )

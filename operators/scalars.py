@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import overload
 
+import numpy as np
 import torch
 
-__all__ = ["Scalar", "conj", "is_complex", "magnitude", "reciprocal"]
+from operators.checks import shown
+
+__all__ = ["Scalar", "as_scalar", "conj", "is_complex", "magnitude", "reciprocal"]
 
 Scalar = float | complex | torch.Tensor
+
+
+def as_scalar(value: object, owner: str) -> Scalar | None:
+    """A number, also one of NumPy's, or a tensor of no dimension; None for what is neither.
+
+    Raises
+    ------
+    ValueError
+        If it is a tensor or an array of some dimensions.
+    """
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        if value.ndim:
+            raise ValueError(f"{owner}: is scaled by one number, got {shown(value)}")
+        value = value if isinstance(value, torch.Tensor) else value.item()
+    return value if isinstance(value, int | Scalar) else None
 
 
 def conj(scalar: Scalar) -> Scalar:

@@ -82,4 +82,4 @@ def _check_lengths(owner: str, first: Images, second: Images | None) -> None:
     if not len(first):
         raise ValueError(f"{owner}: there are no data")
     if second is not None and len(second) != len(first):
-        raise ValueError(f"{owner}: takes as many of the ones as of the others, got {len(first)} and {len(second)}")
+        raise ValueError(f"{owner}: takes as many of both, got {len(first)} and {len(second)}")

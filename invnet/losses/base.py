@@ -105,6 +105,8 @@ class Loss(torch.nn.Module, abc.ABC):
         weight = check_number(factor, self.name, "a factor")
         return Sum([(weight * own, term) for own, term in _terms(self)])
 
+    __mul__ = __rmul__
+
     def _images(self, batch: Batch) -> torch.Tensor:
         if batch.x is None:
             raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from invnet.checks import check_number
+from invnet.checks import check_number, kind
 from invnet.nets.base import ConvNet
 from operators.checks import check_choice, check_positive_int, check_tensor
 
@@ -66,8 +66,8 @@ class OnImages(nn.Module):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        if not callable(net):
-            raise TypeError(f"OnImages: net takes a network or another callable, got {type(net).__name__}")
+        if not callable(net) or isinstance(net, type):
+            raise TypeError(f"OnImages: net takes a network or another callable, got {kind(net)}")
         self.net = net
         self.channels = check_positive_int(_known(net, "in_channels", channels, "channels"), "OnImages", "channels")
         self.dims = check_positive_int(_known(net, "dims", dims, "dims"), "OnImages", "dims")
@@ -178,6 +178,25 @@ def joined_parts(x: torch.Tensor, dim: int) -> torch.Tensor:
 def on_images(net: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
     """A network of `invnet.nets` at its door; any other callable as it is."""
     return OnImages(net) if isinstance(net, ConvNet) else net
+
+
+def applied(
+    net: Callable[..., torch.Tensor], x: torch.Tensor, *level: float | torch.Tensor, owner: str
+) -> torch.Tensor:
+    """What a network gives for an image, and for a noise level where it is told one.
+
+    Raises
+    ------
+    ValueError
+        Naming the `owner`, if torch can't put the image through the network.
+    """
+    try:
+        return net(x, *level)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        told = f"the network does not take {x.dtype} of shape {tuple(x.shape)} ({error})"
+        raise ValueError(f"{owner}: {told}; invnet.nets.OnImages fits networks to images") from error
 
 
 def _known(net: object, attribute: str, value: int | None, name: str) -> int:

@@ -9,7 +9,7 @@ from itertools import chain
 import torch
 
 from invnet.checks import check_number
-from operators.checks import check_finite, check_tensor
+from operators.checks import check_finite, check_generator, check_result, check_tensor
 from operators.registration import register_tensor
 
 __all__ = ["Noise", "Positive", "shown"]
@@ -97,16 +97,12 @@ class Noise(torch.nn.Module, abc.ABC):
             If the generator is on another device, or a parameter does not broadcast to the shape of `clean`.
         """
         self._check(clean, "exact data")
-        if not isinstance(generator, torch.Generator):
-            raise TypeError(
-                f"{self.name}: takes an explicit generator, such as torch.Generator().manual_seed(0), "
-                f"got {type(generator).__name__}"
-            )
+        generator = check_generator(generator, self.name)
         if generator.device.type != clean.device.type:
             raise ValueError(
                 f"{self.name}: takes a generator on the data's device {clean.device}, got {generator.device}"
             )
-        return self._sample(clean, generator)
+        return check_result(self._sample(clean, generator), clean.shape, self.name, "_sample")
 
     def negative_log_likelihood(self, clean: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """``-log p(y | clean)`` of every entry, up to a term that does not depend on `clean`.
@@ -124,11 +120,13 @@ class Noise(torch.nn.Module, abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If the type of the data is not taken, or a parameter does not broadcast to its shape.
+            If the type of the data is not taken, or a parameter does not broadcast to its shape; if
+            `_negative_log_likelihood` does not give a number for every entry.
         """
         self._check(clean, "exact data")
         self._check(y, "a measurement")
-        return self._negative_log_likelihood(clean, y)
+        each = self._negative_log_likelihood(clean, y)
+        return check_result(each, torch.broadcast_shapes(clean.shape, y.shape), self.name, "_negative_log_likelihood")
 
     def gradient(self, clean: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """The derivative of `negative_log_likelihood` with respect to `clean`, of every entry.

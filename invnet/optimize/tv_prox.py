@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -23,23 +24,31 @@ def tv_prox(
     bounds: tuple[float, float] | None = None,
     tol: float | torch.Tensor = 1e-4,
     max_iter: int = 500,
+    joint_channels: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`invnet.optimize.dual_prox` for the total variation of images in the memory of the CPU: the same iteration.
 
     Parameters
     ----------
     x : torch.Tensor, shape ``(*batch, ..., height, width)``
-        In single or double precision.
+        In single or double precision, real or complex.
     threshold : torch.Tensor, shape ``(*batch)``
     isotropic : bool
         Whether a pixel's gradient counts by its Euclidean length, rather than each difference by itself.
     dual, bounds, tol, max_iter
         As in `invnet.optimize.dual_prox`.
+    joint_channels : bool
+        Whether the third last dimension holds channels, whose gradients at a pixel count as one vector.
 
     Returns
     -------
     z : torch.Tensor, shape of x
     dual : torch.Tensor, shape ``(*batch, ..., 2, height, width)``
+
+    Raises
+    ------
+    TypeError
+        If bounds meet a complex image.
 
     Examples
     --------
@@ -47,24 +56,28 @@ def tv_prox(
     >>> tv_prox(x, torch.tensor(1.0), isotropic=True, tol=1e-6)[0].round(decimals=3)
     tensor([[0.5000, 0.5000, 8.5000, 8.5000]])
     """
-    from operators.kernels import total_variation as kernels
-
+    if bounds is not None and x.is_complex():
+        raise TypeError("tv_prox: bounds are for real images, got a complex one")
     batch, shape = threshold.ndim, x.shape[-2:]
-    images = x.detach().reshape(-1, *shape).contiguous().numpy()
+    parts = (x.shape[-3] if joint_channels else 1) * (2 if x.is_complex() else 1)
+    images = _in_parts(x, 2).reshape(-1, parts, *shape).contiguous().numpy()
     real, count = images.dtype.type, len(images)
     per_sample = count // max(threshold.numel(), 1)
-    limits = threshold.detach().to(x.dtype).reshape(-1).repeat_interleave(per_sample).numpy()
+    limits = threshold.detach().to(x.real.dtype).reshape(-1).repeat_interleave(per_sample).numpy()
     floors = np.maximum(limits, np.finfo(images.dtype).tiny)
     low, high = (real(bound) for bound in (bounds or (-math.inf, math.inf)))
     # The norm of the differences: its square is close to eight for a large image.
     step = real(1 / sum(4 * math.sin(math.pi / 2 * (n - 1) / n) ** 2 for n in shape)) if max(shape) > 1 else real(1)
+    iterate, dual_gap = _loops(parts)
 
     result = np.empty_like(images)
     if dual is None:
-        p = np.zeros((count, 2, *shape), images.dtype)
+        p = np.zeros((count, parts, 2, *shape), images.dtype)
     else:
-        p = _shortened(dual.detach().reshape(-1, 2, *shape).contiguous().numpy(), limits, floors, isotropic)
+        p = _in_parts(dual, 3).reshape(-1, parts, 2, *shape).contiguous().numpy()
+        p = _shortened(p, limits, floors, isotropic)
     ahead, gaps = p.copy(), np.zeros(count)
+    at, dual_at, ahead_at, result_at = (a if parts > 1 else a[:, 0] for a in (images, p, ahead, result))
     enough = (0.5 * (torch.as_tensor(tol) * norm(x.detach(), batch)) ** 2).expand(threshold.shape).double().numpy()
     active = np.arange(count)
     momentum, done = 1.0, 0
@@ -80,19 +93,43 @@ def tv_prox(
         def work(start: int, stop: int, chosen: np.ndarray = active, weights: np.ndarray = weights) -> None:
             for k in chosen[start:stop]:
                 limit, floor = limits[k], floors[k]
-                kernels.project_gradients(images[k], p[k], ahead[k], limit, floor, step, low, high, isotropic, weights)
-                gaps[k] = kernels.dual_gap(images[k], p[k], limit, low, high, isotropic, result[k])
+                iterate(at[k], dual_at[k], ahead_at[k], limit, floor, step, low, high, isotropic, weights)
+                gaps[k] = dual_gap(at[k], dual_at[k], limit, low, high, isotropic, result_at[k])
 
         run_in_ranges(work, len(active))
         open_ = gaps.reshape(-1, per_sample).sum(1) > enough.reshape(-1) if count else np.zeros(0, bool)
         # A sample that was done stays done.
         active = active[np.repeat(open_, per_sample)[active]]
-    return torch.from_numpy(result).reshape(x.shape), torch.from_numpy(p).reshape(*x.shape[:-2], 2, *shape)
+    return _of_parts(result, x, x.shape, 2), _of_parts(p, x, (*x.shape[:-2], 2, *shape), 3)
+
+
+def _loops(parts: int) -> tuple[Callable[..., None], Callable[..., float]]:
+    """The compiled loops for images of so many parts; those of a single one take images without that dimension."""
+    from operators.kernels import total_variation as one
+    from operators.kernels import vector_total_variation as several
+
+    if parts > 1:
+        return several.project_vector_gradients, several.vector_dual_gap
+    return one.project_gradients, one.dual_gap
+
+
+def _in_parts(z: torch.Tensor, dims: int) -> torch.Tensor:
+    """Real and imaginary parts in a dimension before the last `dims`; real numbers as they are."""
+    z = z.detach().resolve_conj()
+    return torch.view_as_real(z).movedim(-1, -1 - dims) if z.is_complex() else z
+
+
+def _of_parts(z: np.ndarray, like: torch.Tensor, shape: Sequence[int], dims: int) -> torch.Tensor:
+    """The inverse of `_in_parts`, to a shape, and complex where another tensor is."""
+    parts = torch.from_numpy(z)
+    if not like.is_complex():
+        return parts.reshape(tuple(shape))
+    split = (*shape[: len(shape) - dims], 2, *shape[len(shape) - dims :])
+    return torch.view_as_complex(parts.reshape(split).movedim(-1 - dims, -1).contiguous())
 
 
 def _shortened(p: np.ndarray, limits: np.ndarray, floors: np.ndarray, isotropic: bool) -> np.ndarray:
     """The fields within the limits, in memory of their own."""
-    limits, floors = limits[:, None, None, None], floors[:, None, None, None]
-    if not isotropic:
-        return np.clip(p, -limits, limits)
-    return p * (limits / np.maximum(np.sqrt((p**2).sum(1, keepdims=True)), floors))
+    lengths = np.sqrt((p**2).sum((1, 2) if isotropic else 1, keepdims=True))
+    limits, floors = limits[:, None, None, None, None], floors[:, None, None, None, None]
+    return p * (limits / np.maximum(lengths, floors))

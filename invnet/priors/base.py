@@ -8,7 +8,7 @@ import torch
 
 from invnet.optimize.dual_prox import dual_prox, shortened
 from operators import LinearOperator
-from operators.checks import check_positive_int, check_tensor
+from operators.checks import check_positive_int, check_result, check_tensor
 
 __all__ = ["AnalysisPrior", "Prior"]
 
@@ -75,10 +75,11 @@ class Prior(torch.nn.Module, abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If `x` is no floating-point or complex tensor, or has fewer than `dims` dimensions.
+            If `x` is no floating-point or complex tensor, or has fewer than `dims` dimensions; if `_value` gives
+            another shape than that of the batch.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
-        return self._value(x)
+        return self._as_due(self._value(x), x.shape[: x.ndim - self.dims], "_value", x)
 
     def prox(self, x: torch.Tensor, step: float | torch.Tensor) -> torch.Tensor:
         """The proximal map: the minimiser over z of ``step R(z) + |z - x|^2 / 2``.
@@ -97,7 +98,7 @@ class Prior(torch.nn.Module, abc.ABC):
         ------
         TypeError, ValueError
             If `x` is no floating-point or complex tensor or has fewer than `dims` dimensions; if the step is negative,
-            not finite, or does not broadcast to the batch.
+            not finite, or does not broadcast to the batch; if `_prox` gives another shape than that of `x`.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
         batch = x.shape[: x.ndim - self.dims]
@@ -110,7 +111,7 @@ class Prior(torch.nn.Module, abc.ABC):
                 f"{self.name}: the step of prox, of shape {tuple(steps.shape)}, does not broadcast to the batch "
                 f"{tuple(batch)}"
             )
-        return self._prox(x, steps.expand(batch))
+        return self._as_due(self._prox(x, steps.expand(batch)), x.shape, "_prox", x)
 
     def check_image(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError if images of this shape are not what the prior takes."""
@@ -123,6 +124,11 @@ class Prior(torch.nn.Module, abc.ABC):
     def extra_repr(self) -> str:
         """The dimensions of an image."""
         return f"dims={self.dims}"
+
+    def _as_due(self, result: torch.Tensor, shape: tuple[int, ...], hook: str, x: torch.Tensor) -> torch.Tensor:
+        """What a subclass's hook gives for `x`, if it is of the shape that is due."""
+        what = f"{hook} of images {tuple(x.shape)}, of {self.dims} dimensions each,"
+        return check_result(result, shape, self.name, what)
 
 
 class AnalysisPrior(Prior):

@@ -109,7 +109,7 @@ class SmoothPrior(Prior):
             As for a call of the prior.
         """  # noqa: D205
         self.check_image(check_tensor(x, self.name, "an image").shape)
-        return self._gradient(x)
+        return self._as_due(self._gradient(x), x.shape, "_gradient", x)
 
     def value_and_gradient(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The penalty of each image and its gradient, cheaper than one after the other.
@@ -129,7 +129,9 @@ class SmoothPrior(Prior):
             As for a call of the prior.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
-        return self._value_and_gradient(x)
+        value, gradient = self._value_and_gradient(x)
+        self._as_due(value, x.shape[: x.ndim - self.dims], "_value", x)
+        return value, self._as_due(gradient, x.shape, "_gradient", x)
 
     def _prox(self, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
         shape = tuple(x.shape[step.ndim :])

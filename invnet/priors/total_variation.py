@@ -11,6 +11,8 @@ from operators.kernel_cache import is_traced
 
 __all__ = ["TotalVariation"]
 
+_COMPILED = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+
 
 class TotalVariation(AnalysisPrior):
     """The sum over pixels of the image gradient's length: images of few edges [1]_.
@@ -81,9 +83,10 @@ class TotalVariation(AnalysisPrior):
         return _length(z, axes)
 
     def is_compiled_for(self, x: torch.Tensor) -> bool:
-        """Whether the proximal map of such images runs as a compiled loop: real ones on the CPU."""
-        of_images = self.spatial_dims == 2 and not self.joint_channels
-        return of_images and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+        """Whether the proximal map of such images runs as a compiled loop: those on the CPU."""
+        kind = type(self)  # a subclass may have another analysis operator
+        is_own = kind.analysis is TotalVariation.analysis and kind.magnitudes is TotalVariation.magnitudes
+        return is_own and self.spatial_dims == 2 and x.device.type == "cpu" and x.dtype in _COMPILED
 
     def iterate_prox(
         self,
@@ -96,7 +99,7 @@ class TotalVariation(AnalysisPrior):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The proximal map within bounds, as `AnalysisPrior` has it; for images on the CPU, by a compiled loop."""
         if self.is_compiled_for(x) and not _is_differentiated(x, step):
-            return tv_prox(x, step, self.isotropic, dual, bounds, tol, max_iter)
+            return tv_prox(x, step, self.isotropic, dual, bounds, tol, max_iter, self.joint_channels)
         return super().iterate_prox(x, step, dual, bounds, tol, max_iter)
 
     def check_image(self, shape: tuple[int, ...]) -> None:

@@ -117,7 +117,7 @@ def follow(
     --------
     >>> import invnet
     >>> recipe = invnet.recipes.RECIPES["denoiser-gray"]
-    >>> net, result = invnet.recipes.follow(recipe, "BSDS500/train", "set12", checkpoint="run.pt")  # doctest: +SKIP
+    >>> net, result = invnet.recipes.follow(recipe, "BSDS500/train", "set12", checkpoint="run")  # doctest: +SKIP
     """
     options = dataclasses.replace(recipe.options, progress=progress)
     if steps is not None:
@@ -139,7 +139,7 @@ def follow(
         options=options,
         optimizer=recipe.optimizer,
         checkpoint=checkpoint,
-        resume=True,
+        resume=checkpoint is not None,
     )
     return model.cpu(), result
 

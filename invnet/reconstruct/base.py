@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
+from invnet.checks import kind
 from invnet.optimize import Progress
 from invnet.physics import Physics
 from invnet.reconstruct.history import draw_curves
@@ -178,13 +179,22 @@ class Reconstructor(torch.nn.Module, abc.ABC):
                 f"{self.name}: takes an invnet.Physics, got {type(physics).__name__}; make one by Physics(A)"
             )
         physics.check_measurement(y)
-        image, info = self._reconstruct(y, physics)
+        image, info = self._image_and_info(y, physics)
         self._check_result(image, y, physics)
         if return_info:
             return image, info
         if not info.converged:
             warnings.warn(f"{self.name}: {info}; return_info tells more", ConvergenceWarning, stacklevel=5)
         return image
+
+    def _image_and_info(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
+        """What a subclass gives, without a look at its numbers, which takes time in training."""
+        result = self._reconstruct(y, physics)
+        if not isinstance(result, tuple) or len(result) != 2 or not isinstance(result[1], Info):
+            given = f"({', '.join(map(kind, result))})" if isinstance(result, tuple) else kind(result)
+            # A batch of two images alone could be taken for the pair.
+            raise TypeError(f"{self.name}: _reconstruct gives a pair such as (image, Info()), but gave {given}")
+        return result
 
     def _check_result(self, image: torch.Tensor, y: torch.Tensor, physics: Physics) -> None:
         batch = y.shape[: y.ndim - len(physics.operator.out_shape)]

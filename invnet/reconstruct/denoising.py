@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from invnet.checks import check_number
-from invnet.nets.on_images import OnImages, on_images
+from invnet.checks import check_number, kind
+from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.optimize import Progress
 from invnet.optimize.progress import norm
 from invnet.physics import Physics
@@ -43,11 +43,11 @@ class DenoiserIteration(Reconstructor):
     def __init__(self, denoiser: Denoiser, max_iter: int, tol: float, progress: bool) -> None:
         super().__init__()
         if not callable(denoiser) or isinstance(denoiser, type):
-            got = f"the class {denoiser.__name__}" if isinstance(denoiser, type) else type(denoiser).__name__
-            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got {got}")
-        if not _takes_two(denoiser):
-            own = inspect.signature(denoiser)
-            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got one of {own}")
+            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got {kind(denoiser)}")
+        signature = _signature(denoiser.net if isinstance(denoiser, OnImages) else denoiser)
+        if signature is not None and not _takes_two(signature):
+            advice = "of a network without levels, lambda x, sigma: net(x) makes one"
+            raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got one of {signature}; {advice}")
         if check_number(tol, self.name, "tol") < 0:
             raise ValueError(f"{self.name}: tol must be at least 0, got {tol}")
         self.denoiser = on_images(denoiser)
@@ -61,7 +61,7 @@ class DenoiserIteration(Reconstructor):
         """The images after each iteration from `x` on, at least `max_iter` of them."""
 
     def _denoise(self, x: torch.Tensor, sigma: float | torch.Tensor) -> torch.Tensor:
-        result = self.denoiser(x, sigma)
+        result = applied(self.denoiser, x, sigma, owner=self.name)
         if not isinstance(result, torch.Tensor) or result.shape != x.shape or result.dtype != x.dtype:
             got = (
                 f"{result.dtype} of shape {tuple(result.shape)}"
@@ -140,12 +140,16 @@ def inference(module: object) -> Iterator[None]:
             m.training = True
 
 
-def _takes_two(function: Callable) -> bool:
-    """Whether a function can be called with an image and a level, as far as Python can tell."""
+def _signature(function: Callable) -> inspect.Signature | None:
+    """How a function, or a module's `forward`, is called; None for a compiled one that does not say."""
     try:
-        signature = inspect.signature(function)
-    except ValueError:  # a compiled function that does not say
-        return True
+        return inspect.signature(function.forward if isinstance(function, torch.nn.Module) else function)
+    except ValueError:
+        return None
+
+
+def _takes_two(signature: inspect.Signature) -> bool:
+    """Whether a call with an image and a level fits."""
     try:
         signature.bind(None, None)
     except TypeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -15,6 +16,7 @@ __all__ = [
     "closed_prox",
     "conjugate",
     "gaussian_prox",
+    "gradient",
     "lipschitz_constant",
     "noise_prox",
     "total",
@@ -22,6 +24,7 @@ __all__ = [
     "variance_of",
 ]
 
+Map = Callable[[torch.Tensor], torch.Tensor]
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -60,6 +63,21 @@ def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor |
     variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
     return each[..., 0] if bool((each == each[..., :1]).all()) else None
+
+
+def gradient(physics: Physics, y: torch.Tensor, batch: int) -> Map:
+    """The likelihood's gradient in the image: for Gaussian noise by the operator's gram, where that is faster."""
+    A, variance = physics.operator, variance_of(physics, y, batch)
+    if variance is None or physics.sensor is not None or not A.has_fast_gram:
+        return functools.partial(physics.likelihood_gradient, y=y)
+    back, gram = A.adjoint(y), A.gram
+    scale = over_batch(1 / variance, tuple(back.shape[batch:]))
+
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        difference = scale * (gram(x) - back)
+        return difference if x.is_complex() else difference.real
+
+    return slope
 
 
 def noise_prox(physics: Physics, y: torch.Tensor) -> Prox:

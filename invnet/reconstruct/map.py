@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import cast
@@ -19,6 +18,7 @@ from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.likelihood import (
     closed_prox,
     conjugate,
+    gradient,
     lipschitz_constant,
     noise_prox,
     total,
@@ -213,18 +213,18 @@ class MAP(Reconstructor):
 
     def _fista(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        gradient = functools.partial(physics.likelihood_gradient, y=y)
+        slope = gradient(physics, y, batch)
         prox = prior_prox(self.prior, self.strength, x, batch, progress, self.bounds)
         lipschitz = lipschitz_constant(physics, x, y, batch)
         least = least_pull(self.prior, self.strength, x, batch)
         if lipschitz is not None:
-            return fista(x, gradient, prox, lipschitz, progress, least_pull=least)
+            return fista(x, slope, prox, lipschitz, progress, least_pull=least)
 
         def value(x: torch.Tensor) -> torch.Tensor:
             return total(physics.negative_log_likelihood(x, y), batch)
 
         guess = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
-        return fista(x, gradient, prox, guess, progress, value, least)
+        return fista(x, slope, prox, guess, progress, value, least)
 
     def _proximal(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         """Denoising: the prior's proximal map is the solution, and the duality gap says how near."""

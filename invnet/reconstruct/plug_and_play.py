@@ -31,8 +31,10 @@ class PlugAndPlay(DenoiserIteration):
     `invnet.MAP` does; where it is not, a fixed point of the same iteration. With the step t,
 
     - "hqs", half-quadratic splitting, is ``x <- prox_tf(z); z <- D(x, s)`` with ``t = s^2 / strength``, and the level s
-      going down from one iteration to the next: eight of them are enough (DPIR [2]_). It ends with the schedule, not
-      at a fixed point;
+      going down from one iteration to the next: eight of them are enough (DPIR [2]_) where the measurement tells
+      something of every pixel. What it tells nothing of (masks, lines that an MRI scan left out) is filled step by
+      step: ``sigma=(1.0, last), max_iter=24`` begin at a higher level and take more. It ends with the schedule, not at
+      a fixed point;
     - "pgd", proximal gradients, is ``x <- D(x - t grad f(x), s)`` with ``t = 1 / L`` for the Lipschitz constant L of
       the gradient and ``s^2 = strength t``: no system is solved;
     - "admm" is ``x <- prox_tf(z - u); z <- D(x + u, s); u <- u + x - z`` with ``t = s^2 / strength``.

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.checks import check_number
-from invnet.nets.on_images import on_images
+from invnet.checks import check_number, kind
+from invnet.nets.on_images import applied, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.direct import DirectInverse
@@ -60,8 +60,7 @@ class PostProcess(Reconstructor):
     ) -> None:
         super().__init__()
         if not callable(net) or isinstance(net, type):
-            got = f"the class {net.__name__}" if isinstance(net, type) else type(net).__name__
-            raise TypeError(f"PostProcess: net takes a network or another callable, got {got}")
+            raise TypeError(f"PostProcess: net takes a network or another callable, got {kind(net)}")
         if isinstance(first, str):
             check_choice(first, ("measurement",), "PostProcess", "first")
         elif not isinstance(first, Reconstructor | None):
@@ -77,10 +76,5 @@ class PostProcess(Reconstructor):
         image = y
         if isinstance(self.first, Reconstructor):
             image, info = self.first(y, physics, return_info=True)
-        try:
-            return self.net(image) if self.sigma is None else self.net(image, self.sigma), info
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-            told = f"the network does not take {image.dtype} of shape {tuple(image.shape)} ({error})"
-            raise ValueError(f"PostProcess: {told}; invnet.nets.OnImages fits networks to images") from error
+        level = () if self.sigma is None else (self.sigma,)
+        return applied(self.net, image, *level, owner="PostProcess"), info

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from invnet.checks import check_number
 from invnet.nets.base import ConvNet
-from invnet.nets.on_images import OnImages, on_images
+from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.likelihood import lipschitz_constant
@@ -177,7 +177,7 @@ class Unrolled(Reconstructor):
         return self._run(x - step * physics.direct_inverse(physics.operator(x) - y), k)
 
     def _run(self, x: torch.Tensor, k: int, *level: torch.Tensor) -> torch.Tensor:
-        result = self.nets[k % len(self.nets)](x, *level)
+        result = applied(self.nets[k % len(self.nets)], x, *level, owner="Unrolled")
         if not isinstance(result, torch.Tensor) or result.shape != x.shape:
             got = tuple(result.shape) if isinstance(result, torch.Tensor) else type(result).__name__
             raise ValueError(

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from invnet.data.seeds import seeded_generator
 from invnet.losses.base import Batch
 from invnet.physics import Physics
+from operators.checks import no_tensor
 
 __all__ = ["Data", "PhysicsOf", "Tensors", "as_sample", "make_batch", "make_batches"]
 
@@ -88,11 +89,14 @@ def as_sample(item: object) -> Tensors:
     """
     if isinstance(item, torch.Tensor):
         return {"x": item}
-    if not isinstance(item, Mapping) or not all(isinstance(value, torch.Tensor) for value in item.values()):
+    if not isinstance(item, Mapping):
+        hint = "; invnet.data.Pairs joins images and measurements" if isinstance(item, tuple | list) else ""
         raise TypeError(
-            f"train: data give images, or mappings of names (x, y, ...) to tensors, got {type(item).__name__}; "
-            "invnet.data.Pairs joins images and measurements"
+            f"train: data give images, or mappings of names (x, y, ...) to tensors, {no_tensor(item)}{hint}"
         )
+    for name, value in item.items():
+        if not isinstance(value, torch.Tensor):
+            raise TypeError(f"train: {name} of a sample takes a torch.Tensor, {no_tensor(value)}")
     if "x" not in item and "y" not in item:
         raise ValueError(f"train: a sample has an image x or a measurement y, got {', '.join(item) or 'nothing'}")
     return dict(item)

@@ -39,8 +39,8 @@ def save_checkpoint(path: Path, tree: dict[str, Any]) -> None:
     _to_disk(path.parent)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; tensors are on the CPU.
+def load_checkpoint(path: Path, owner: str = "train") -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote; tensors are on the CPU. Messages begin with the `owner`.
 
     Raises
     ------
@@ -52,11 +52,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"train: {path} is damaged or no checkpoint: {error}") from error
+        raise ValueError(f"{owner}: {path} is damaged or no checkpoint: {error}") from error
     if metadata.get("format") != _FORMAT:
-        raise ValueError(f"train: {path} is no checkpoint of a training run, though a file of safetensors")
+        raise ValueError(f"{owner}: {path} is no checkpoint of a training run, though a file of safetensors")
     if metadata.get("checksum") != str(_checksum(metadata["tree"], tensors)):
-        raise ValueError(f"train: {path} is damaged: its checksum does not match")
+        raise ValueError(f"{owner}: {path} is damaged: its checksum does not match")
     return _unpacked(json.loads(metadata["tree"]), tensors)
 
 

@@ -18,6 +18,7 @@ from invnet.losses import Loss, Supervised
 from invnet.train.average import WeightAverage
 from invnet.train.batches import Data, PhysicsOf, Tensors, make_batch, make_batches
 from invnet.train.checkpoint import load_checkpoint, save_checkpoint
+from invnet.train.checks import check_data, check_kinds, check_loss
 from invnet.train.networks import Objective, channels_last, compiled, mixed_precision
 from invnet.train.options import TrainOptions
 from invnet.train.processes import Fabric, Processes
@@ -82,8 +83,8 @@ def train(
     checkpoint : path-like, optional
         The file that the state of the run is kept in. It is replaced as a whole, and holds a whole state at any time.
     resume : bool
-        Whether to go on from the checkpoint if there is one. A run that was killed and goes on ends with the same
-        weights as one that was not: on a CPU, bit for bit. Only `options.steps` may be larger than before.
+        Whether to go on from the checkpoint if there is one already. A run that was killed and goes on ends with the
+        same weights as one that was not: on a CPU, bit for bit. Only `options.steps` may be larger than before.
     log : path-like, optional
         A folder for TensorBoard.
     fabric : lightning_fabric.Fabric, optional
@@ -120,16 +121,6 @@ def train(
     return run.result
 
 
-def _check_kinds(loss: object, options: object, fabric: object) -> None:
-    if not isinstance(loss, Loss | None):
-        got = f"{type(loss).__name__} {loss!r}" if isinstance(loss, str) else type(loss).__name__
-        raise TypeError(f"train: loss takes a loss of invnet.losses, such as Supervised('l1'), got {got}")
-    if not isinstance(options, TrainOptions | None):
-        raise TypeError(f"train: options takes an invnet.TrainOptions, got {type(options).__name__}")
-    if fabric is not None and not hasattr(fabric, "world_size"):
-        raise TypeError(f"train: fabric takes a launched lightning_fabric.Fabric, got {type(fabric).__name__}")
-
-
 class _Run:
     """The state of a run, and what changes it."""
 
@@ -145,16 +136,14 @@ class _Run:
         checkpoint: str | os.PathLike[str] | None,
         fabric: Fabric | None,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise TypeError(f"train: model takes a torch.nn.Module, got {type(model).__name__}")
-        _check_kinds(loss, options, fabric)
+        check_kinds(model, loss, physics, options, optimizer, fabric)
         self.options = options or TrainOptions()
         self.model, self.data, self.physics, self.validation = model, data, physics, validation
         self.processes = Processes(model, fabric)
         self.loss = (Supervised() if loss is None else loss).to(self.processes.device)
-        for name, given in (("data", data), ("validation", validation)):
-            if given is not None and not len(given):
-                raise ValueError(f"train: {name} has no samples")
+        check_data(data, "data")
+        if validation is not None:
+            check_data(validation, "validation")
         if self.options.batch_size % self.processes.count:
             raise ValueError(
                 f"train: {self.processes.count} processes can't share batches of {self.options.batch_size} samples"
@@ -179,6 +168,8 @@ class _Run:
 
     def prepare(self, resume: bool) -> None:
         """Begin, or go on from the checkpoint."""
+        if resume and self.path is None:
+            raise ValueError("train: resume=True takes the checkpoint to go on from; give it as checkpoint=...")
         if self.path is None or not self.path.exists():
             return
         if not resume:
@@ -232,10 +223,7 @@ class _Run:
             group["lr"] = highest * options.learning_rate_factor(step)
         self.optimizer.zero_grad(set_to_none=True)
         value = objective(batch, generator)
-        if value.ndim or value.is_complex():
-            raise ValueError(
-                f"train: a loss is one real number, {self.loss.name} gives {value.dtype} of shape {tuple(value.shape)}"
-            )
+        check_loss(value, self.loss.name)
         self.processes.backward(value)
         if options.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, options.clip)
@@ -269,10 +257,10 @@ class _Run:
         self.pending.clear()
         for value in losses.tolist():
             if not math.isfinite(value):
-                raise FloatingPointError(
-                    f"train: the loss is {value} at step {self.result.steps + 1}; a lower lr or clip=1.0 may help. "
-                    + self._kept()
-                )
+                step = self.result.steps + 1
+                # Before the first step nothing has been learned that could have diverged.
+                advice = "are the data finite?" if step == 1 else "a lower lr or clip=1.0 may help."
+                raise FloatingPointError(f"train: the loss is {value} at step {step}; {advice} {self._kept()}")
             self.result.losses.append(value)
 
     def _kept(self) -> str:

@@ -11,7 +11,7 @@ from torch import nn
 
 from invnet.losses.base import Batch, Loss
 from invnet.nets.base import ConvNet
-from invnet.nets.on_images import OnImages, on_images
+from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.noise import Gaussian
 from invnet.physics import Physics
 from invnet.reconstruct import Reconstructor
@@ -49,10 +49,10 @@ class Objective(nn.Module):
                     f"train: {self.model.name} needs the physics of the measurements; give it as "
                     "train(..., physics=...), or train its network alone"
                 )
-            return self.model._reconstruct(y, physics)[0]
+            return self.model._image_and_info(y, physics)[0]
         net = on_images(self.model)
         level = None if physics is None else _gaussian_level(physics, len(y))
-        return (net(y) if level is None else net(y, level)).to(y.dtype)
+        return applied(net, y, *(() if level is None else (level,)), owner="train").to(y.dtype)
 
 
 def _gaussian_level(physics: Physics, count: int) -> float | torch.Tensor | None:

@@ -39,7 +39,7 @@ def check_same_run(saved: dict[str, Any], now: dict[str, Any], path: Path) -> No
     ValueError
         Naming what differs.
     """
-    _check_weights(saved["weights"], now["weights"], path)
+    _check_weights(saved["weights"], now["weights"], path, "train")
     differing = [
         f"{name} {saved[name]!r}, now {now[name]!r}" for name in ("samples", "loss") if saved[name] != now[name]
     ]
@@ -73,7 +73,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -
                 values[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def check_same_model(saved: dict[str, list[int]], model: nn.Module, path: Path) -> None:
+def check_same_model(saved: dict[str, list[int]], model: nn.Module, path: Path, owner: str) -> None:
     """Raise unless a checkpoint's weights are those of a model.
 
     Raises
@@ -81,17 +81,17 @@ def check_same_model(saved: dict[str, list[int]], model: nn.Module, path: Path) 
     ValueError
         Naming one that differs.
     """
-    _check_weights(saved, _shapes(model), path)
+    _check_weights(saved, _shapes(model), path, owner)
 
 
 def _shapes(model: nn.Module) -> dict[str, list[int]]:
     return {name: list(tensor.shape) for name, tensor in model.state_dict().items() if isinstance(tensor, torch.Tensor)}
 
 
-def _check_weights(saved: dict[str, list[int]], now: dict[str, list[int]], path: Path) -> None:
+def _check_weights(saved: dict[str, list[int]], now: dict[str, list[int]], path: Path, owner: str) -> None:
     odd = sorted(saved.keys() ^ now.keys())
     odd += sorted(name for name in saved.keys() & now.keys() if saved[name] != now[name])
     if odd:
         raise ValueError(
-            f"train: the checkpoint {path} is of another model: {len(odd)} of its weights differ, such as {odd[0]}"
+            f"{owner}: the checkpoint {path} is of another model: {len(odd)} of its weights differ, such as {odd[0]}"
         )

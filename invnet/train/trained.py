@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
+from invnet.checks import kind
 from invnet.train.checkpoint import load_checkpoint
 from invnet.train.state import check_same_model
 
@@ -30,6 +31,8 @@ def load_trained(model: nn.Module, checkpoint: str | os.PathLike[str]) -> None:
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If `model` is no torch.nn.Module.
     ValueError
         If it is damaged, no checkpoint, or one of another model.
 
@@ -45,11 +48,13 @@ def load_trained(model: nn.Module, checkpoint: str | os.PathLike[str]) -> None:
     >>> torch.equal(net.layers[0].weight, other.layers[0].weight)
     True
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"load_trained: model takes a torch.nn.Module, got {kind(model)}")
     path = Path(checkpoint)
     if not path.exists():
         raise FileNotFoundError(f"load_trained: there is no file {path}")
-    state = load_checkpoint(path)
-    check_same_model(state["run"]["weights"], model, path)
+    state = load_checkpoint(path, "load_trained")
+    check_same_model(state["run"]["weights"], model, path, "load_trained")
     weights = state["model"]
     if state["best"] is not None:
         weights = state["best"]

@@ -165,13 +165,16 @@ class Beam(LinearOperator):
         Raises
         ------
         IndexError, ValueError
-            If an index is out of range, or none is given.
+            If an index is out of range or no integer, or none is given.
         """
         count = self.out_shape[0]
         if not isinstance(indices, slice):
             indices = torch.as_tensor(indices)
             indices = indices if indices.numel() else indices.long()  # an empty list is taken for one of floats
-        chosen = torch.arange(count)[indices].reshape(-1)
+        try:
+            chosen = torch.arange(count)[indices].reshape(-1)
+        except IndexError as error:
+            raise IndexError(f"{self.name}: a subset takes indices of the {count} views; {error}") from error
         if not len(chosen):
             raise ValueError(f"{self.name}: a subset takes at least one of the {count} views, got none")
         part = copy.copy(self)

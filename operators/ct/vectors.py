@@ -41,7 +41,8 @@ class VectorBeam(Beam):
     Raises
     ------
     TypeError, ValueError
-        If a shape or a size is not what it should be, a ray has no direction, or the source enters the image.
+        If a shape or a size is not what it should be, a ray has no direction, the detector no extent, or the source
+        enters the image.
 
     Notes
     -----
@@ -99,6 +100,21 @@ class VectorBeam(Beam):
                 raise ValueError(f"{self.name}: the rays have no direction in {still} of {len(self.vectors)} views")
         else:
             self._check_source()
+        self._check_detector()
+
+    def _check_detector(self) -> None:
+        steps = self.vectors.detach().double().split(len(self.in_shape), dim=1)[2:]
+        pairs = zip(steps, reversed(self.out_shape[1:]), strict=True)  # of columns, then of rows
+        wide = [step for step, count in pairs if count > 1]
+        flat = [(step == 0).all(1) for step in wide]
+        if len(wide) == 2:
+            flat.append((torch.linalg.cross(*wide) == 0).all(1))
+        missing = int(torch.stack(flat).any(0).sum()) if flat else 0
+        if missing:
+            raise ValueError(
+                f"{self.name}: the detector has no extent in {missing} of {len(self.vectors)} views: its steps are "
+                "zero or parallel"
+            )
 
     @property
     def _maps(self) -> tuple[LinearMap, LinearMap]:  # type: ignore[override]

@@ -4,6 +4,7 @@ from operators.density import pipe_menon
 from operators.mri.cartesian import CartesianMRI
 from operators.mri.coils import coil_compression, noise_whitening
 from operators.mri.maps import SensitivityMaps
+from operators.mri.noise import noise_deviation
 from operators.mri.noncartesian import NonCartesianMRI
 from operators.mri.off_resonance import OffResonance
 from operators.mri.sampling import caipi_mask, equispaced_mask, poisson_disc_mask, random_mask
@@ -20,6 +21,7 @@ __all__ = [
     "coil_compression",
     "equispaced_mask",
     "espirit_maps",
+    "noise_deviation",
     "noise_whitening",
     "pipe_menon",
     "poisson_disc_mask",

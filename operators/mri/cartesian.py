@@ -23,6 +23,8 @@ from operators.unrecorded import Map, block_length, unrecorded
 
 __all__ = ["CartesianMRI"]
 
+_Folded = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
 
 class CartesianMRI(LinearOperator):
     r"""Sampling of k-space on the Cartesian grid: ``y[c] = mask F (maps[c] x)``, with F the centred unitary transform.
@@ -84,7 +86,7 @@ class CartesianMRI(LinearOperator):
         self._register("mask", mask)
         self.spatial, self.dims = spatial, tuple(range(-dims, 0))
         # Mask and maps with the transform's shifts folded in.
-        self._weight_cache: KernelCache[tuple[torch.Tensor, torch.Tensor]] = KernelCache()
+        self._weight_cache: KernelCache[_Folded] = KernelCache()
         self._maps_cache: KernelCache[tuple[torch.Tensor, torch.Tensor]] = KernelCache()
 
     # ---------------------------------------------------------------- the map and its adjoint
@@ -109,7 +111,7 @@ class CartesianMRI(LinearOperator):
         return unrecorded(function, transpose, x.to(self._result_dtype(x)), *self._tensors(recurse=True))
 
     def _encoded(self, x: torch.Tensor) -> torch.Tensor:
-        weights, phase = self._folded_weights(x.real.dtype)
+        weights, _, phase = self._folded_weights(x.real.dtype)
         if self.sensitivities is None:
             return scaled_in_place(fft(phase * x, self.dims), weights)
         maps, (coil_dim, has_sets) = self._folded_maps(x.dtype)[0], self._coil_layout
@@ -123,8 +125,7 @@ class CartesianMRI(LinearOperator):
         return y
 
     def _decoded(self, y: torch.Tensor) -> torch.Tensor:
-        weights, phase = self._folded_weights(y.real.dtype)
-        weights = _conjugate(weights)
+        _, weights, phase = self._folded_weights(y.real.dtype)
         if self.sensitivities is None:
             return scaled_in_place(inverse_fft(y * weights, self.dims, norm="forward"), _conjugate(phase))
         conjugate, (coil_dim, has_sets) = self._folded_maps(y.dtype)[1], self._coil_layout
@@ -151,13 +152,16 @@ class CartesianMRI(LinearOperator):
     # The centred transform is torch's between two factors of unit magnitude, one for images, one for k-space. They are
     # multiplied into the maps and the mask, once, which saves the copies that shifts would take.
 
-    def _folded_weights(self, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mask with the phase and scale of k-space, and the phase of images."""
+    def _folded_weights(self, precision: torch.dtype) -> _Folded:
+        """The mask with the phase and scale of k-space, that conjugate, and the phase of images."""
 
-        def folded(mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def folded(mask: torch.Tensor) -> _Folded:
             phase, constant = _centring(self.spatial, mask)
             scale = constant / math.sqrt(math.prod(self.spatial))
-            return mask.reshape(self.weights.shape) * phase * scale, phase
+            # Complex also where real: torch multiplies numbers of one type in half the time.
+            dtype = torch.promote_types(mask.dtype, torch.complex64)
+            weights = (mask.reshape(self.weights.shape) * phase * scale).to(dtype)
+            return weights, torch.conj_physical(weights), phase
 
         return self._weight_cache.get(self.mask, precision, folded)
 
@@ -196,7 +200,8 @@ class CartesianMRI(LinearOperator):
     def _cogram(self) -> LinearOperator:
         if self.sensitivities is not None:
             return super()._cogram()
-        return Diagonal(_as_real(self.weights).square().expand(self.spatial))
+        is_boolean = self.mask.dtype == torch.bool
+        return Diagonal(_as_real(self.weights).square().expand(self.spatial), promote=not is_boolean)
 
     def _norm(self) -> torch.Tensor:
         largest = _as_real(self.mask).abs().max()
@@ -251,16 +256,18 @@ def _conjugate(z: torch.Tensor) -> torch.Tensor:
 
 
 def _as_real(mask: torch.Tensor) -> torch.Tensor:
-    return mask.to(torch.get_default_dtype()) if mask.dtype == torch.bool else mask
+    return mask.double() if mask.dtype == torch.bool else mask
 
 
 def _check_mask(mask: torch.Tensor) -> None:
     if isinstance(mask, torch.Tensor) and mask.dtype == torch.bool:
         sampled = mask
     else:
+        if isinstance(mask, torch.Tensor) and not mask.is_floating_point():
+            raise TypeError(
+                f"CartesianMRI: mask takes booleans or real weights, got {mask.dtype}; see torch.Tensor.bool"
+            )
         check_finite(mask, "CartesianMRI", "mask")
-        if mask.is_complex():
-            raise TypeError(f"CartesianMRI: mask takes booleans or real weights, got {mask.dtype}")
         sampled = mask.detach() != 0
     if not 1 <= mask.ndim <= 3:
         raise ValueError(f"CartesianMRI: takes a mask of one to three dimensions, got {tuple(mask.shape)}")
@@ -281,6 +288,11 @@ def _image_shape(mask: torch.Tensor, maps: torch.Tensor | None, in_shape: Shape 
         raise ValueError(
             f"CartesianMRI: a mask of shape {tuple(mask.shape)}, of lines, leaves their length open: "
             "give in_shape, or the mask with a dimension more"
+        )
+    if maps is not None and maps.ndim <= len(shape):
+        raise ValueError(
+            f"CartesianMRI: takes maps of shape (coils, *spatial), and one mask (*spatial) of all coils; got maps "
+            f"{tuple(maps.shape)} and a mask of {tuple(mask.shape)}"
         )
     fits = mask.ndim <= len(shape) and all(
         m in (1, n) for m, n in zip(reversed(mask.shape), reversed(shape), strict=False)

@@ -174,7 +174,8 @@ def combined_in_place(y: torch.Tensor, conjugate_maps: torch.Tensor, coil_dim: i
     """The same of images that are not needed any more."""
     if has_sets:
         return combined(y, conjugate_maps, coil_dim, has_sets)
-    return scaled_in_place(y, conjugate_maps).sum(coil_dim)
+    images = scaled_in_place(y, conjugate_maps)
+    return images.squeeze(coil_dim) if images.shape[coil_dim] == 1 else images.sum(coil_dim)
 
 
 def check_maps(maps: torch.Tensor, owner: str) -> torch.Tensor:

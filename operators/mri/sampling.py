@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from operators.checks import Shape, as_shape, check_number, check_positive_int, per_dimension
+from operators.checks import Shape, as_shape, check_generator, check_number, check_positive_int, per_dimension
 
 __all__ = ["caipi_mask", "equispaced_mask", "poisson_disc_mask", "random_mask"]
 
@@ -49,6 +49,7 @@ def random_mask(lines: int, acceleration: float, center_fraction: float, generat
     (torch.Size([320]), True)
     """
     centre = _centre_lines(lines, acceleration, center_fraction, "random_mask")
+    check_generator(generator, "random_mask")
     probability = (lines / acceleration - centre) / (lines - centre) if centre < lines else 0.0
     drawn = torch.rand(lines, generator=generator, device=generator.device) < probability
     return _with_centre(drawn, centre)
@@ -97,6 +98,7 @@ def equispaced_mask(
     step = (lines - centre) / outside
     first = 0
     if generator is not None:
+        check_generator(generator, "equispaced_mask")
         first = int(torch.randint(max(round(step), 1), (), generator=generator, device=generator.device))
     # The positions are rounded as numpy and torch do, to even.
     positions = torch.arange(first, max(lines - 1, first), step, dtype=torch.float64).round().long()
@@ -160,6 +162,7 @@ def poisson_disc_mask(
     target = check_number(acceleration, owner, "acceleration")
     if target <= 1:
         raise ValueError(f"{owner}: acceleration must be above 1, got {acceleration}")
+    check_generator(generator, owner)
     centre = _calibration_region(sizes, calibration, owner)
     height, width = sizes if len(sizes) == 2 else (1, sizes[0])
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")

@@ -81,7 +81,7 @@ def compare_priors(A, y, weight):
     apps = {"L1-wavelet": sigpy.mri.app.L1WaveletRecon, "total variation": sigpy.mri.app.TotalVariationRecon}
     methods = {
         "L1-wavelet": invnet.MAP(wavelet, weight, solver="fista", max_iter=100, tol=0),
-        "total variation": invnet.MAP(variation, weight, max_iter=300, tol=0),
+        "total variation": invnet.MAP(variation, weight, max_iter=30, tol=0),
     }
     print(f"{'':36}{'seconds':>9}{'processor':>11}{'objective':>13}{'difference':>12}")
     for name, method in methods.items():

@@ -237,6 +237,30 @@ def test_line_integrals_and_angles(run, scan):
     assert psnr(wrong, image, 0.02) < 20
 
 
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        (
+            "sinogram.npy",
+            ("parallel-beam", "--angles", "0:3.1416"),
+            "--angles takes degrees; the largest of 3.107 looks",
+        ),
+        (
+            "noisy.npy",
+            ("denoise", "--sigma", 25),
+            "units of the data: 25 is more than the picture's whole range, from 0",
+        ),
+    ],
+)
+def test_units_of_others_are_noticed(tmp_path, monkeypatch, scan, data, options, words):
+    monkeypatch.chdir(tmp_path)
+    np.save("sinogram.npy", scan[1].numpy())
+    np.save("noisy.npy", np.eye(16, dtype=np.float32))
+    arguments = ["reconstruct", data, "--method", "direct", "--out", "out.npy", "--physics", *map(str, options)]
+    result = CliRunner().invoke(main, arguments)
+    assert words in result.output
+
+
 @pytest.mark.parametrize("method", [name for name, physics in TRAINED.items() if physics == "parallel-beam"])
 def test_trained_networks_of_tomography(run, scan, method):
     image, sinogram, _ = scan
@@ -461,11 +485,13 @@ def test_named_array(run, photo):
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.1])
-def test_noise_is_estimated(photo, scan, coils, sigma):
+def test_noise_is_estimated(photo, scan, sigma):
     assert pictures._noise(noisy(photo, sigma), None) == pytest.approx(sigma, rel=0.4)
     assert tomography._noise(noisy(scan[1], sigma)) == pytest.approx(sigma, rel=0.2)
-    noise = noisy(torch.zeros(4, 64, 48, dtype=torch.complex64), math.sqrt(2) * sigma)  # per real part
-    assert mri._noise(noise.flatten(1), mri._radii((64, 48)).flatten()) == pytest.approx(sigma, rel=0.05)
+    kspace = torch.zeros(4, 64, 48, dtype=torch.complex64)
+    assert mri._noise(noisy(kspace, math.sqrt(2) * sigma), (64, 48)) == pytest.approx(sigma, rel=0.05)  # per real part
+    with pytest.raises(ValueError, match="--sigma"):
+        mri._noise(kspace, (64, 48))
 
 
 def test_crop_is_an_operator():

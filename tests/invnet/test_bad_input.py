@@ -20,7 +20,7 @@ from invnet import (
     SplitGibbs,
     Unrolled,
 )
-from invnet.nets import VAE, DnCNN, Hourglass
+from invnet.nets import VAE, DnCNN, Hourglass, OnImages
 from invnet.noise import Gaussian
 from invnet.priors import TotalVariation
 from operators import AveragePool, Identity, Mask
@@ -99,12 +99,29 @@ def test_networks_of_other_channels_elsewhere():
 def test_a_denoiser_that_takes_no_level(name):
     with pytest.raises(TypeError, match=r": denoiser takes a callable \(x, sigma\), got one of \(x\)"):
         AROUND[name](lambda x: x)
+    conv = torch.nn.Conv2d(1, 1, 3, padding=1)
+    for net in (conv, torch.nn.Sequential(conv), OnImages(conv, channels=1, dims=2)):
+        with pytest.raises(TypeError, match=r": denoiser takes a callable \(x, sigma\), got one of .*lambda x, sigma"):
+            AROUND[name](net)
 
 
-def test_a_network_from_elsewhere_that_does_not_take_the_image():
-    words = r"PostProcess: the network does not take torch.float32 of shape \(8, 8\) \(.*\); invnet.nets.OnImages fits"
+@pytest.mark.parametrize("name", AROUND)
+def test_a_network_from_elsewhere_that_does_not_take_the_image(name):
+    kind = name.split()[0]
+    words = rf"{kind}: the network does not take torch.float32 of shape \(.*8, 8\) \(.*\); invnet.nets.OnImages fits"
     with pytest.raises(ValueError, match=words):
-        PostProcess(torch.nn.Conv2d(3, 3, 3))(Y, PHYSICS)
+        AROUND[name](As(torch.nn.Conv2d(3, 3, 3)))(Y, PHYSICS)
+
+
+@pytest.mark.parametrize("given", [lambda y: y, lambda y: (y, y), lambda y: (y, invnet.Info(), 3), lambda y: None])
+def test_a_reconstructor_that_gives_no_account(given):
+    class Newcomer(Reconstructor):
+        def _reconstruct(self, y, physics):
+            return given(y)
+
+    physics = Physics(Identity((N, N)))
+    with pytest.raises(TypeError, match=r"^Newcomer: _reconstruct gives a pair such as \(image, Info\(\)\), but gave"):
+        Newcomer()(torch.ones(2, N, N), physics)
 
 
 def test_bounds_that_are_no_pair():

@@ -45,11 +45,17 @@ def test_same_seed_same_kernel():
     [
         (lambda: gaussian_kernel(4, 1.0), "size must be odd"),
         (lambda: gaussian_kernel(5, 0.0), "sigma must be positive"),
-        (lambda: gaussian_kernel(5, float("nan")), "sigma must be positive"),
+        (lambda: gaussian_kernel(5, float("nan")), "sigma must be finite"),
         (lambda: motion_kernel(0, torch.Generator()), "size must be at least 1"),
-        (lambda: motion_kernel(5, torch.Generator(), wander=-1.0), "wander must be finite"),
+        (lambda: motion_kernel(5, torch.Generator(), wander=-1.0), "wander must be at least 0"),
     ],
 )
 def test_bad_input(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("generator", [None, 0])
+def test_a_motion_kernel_has_no_other_source_of_randomness(generator):
+    with pytest.raises(TypeError, match="motion_kernel: takes an explicit generator"):
+        motion_kernel(5, generator)

@@ -12,7 +12,7 @@ import torch
 
 import operators
 from invnet import Physics
-from invnet.noise import Gaussian, Poisson, PoissonGaussian, SaltAndPepper, Uniform
+from invnet.noise import Gaussian, Noise, Poisson, PoissonGaussian, SaltAndPepper, Uniform
 from invnet.sensor import Quantize, Saturation
 
 
@@ -232,3 +232,23 @@ def test_bad_shapes_in_the_likelihood():
             function(torch.zeros(4, 6), torch.zeros(4, 6))
         with pytest.raises(ValueError, match="Average: takes an input of shape"):
             function(torch.zeros(3, 6), torch.zeros(3, 6))
+
+
+class Careless(Noise):
+    """A newcomer's noise with mistakes in its shapes."""
+
+    def _sample(self, clean, generator):
+        return clean[:1]
+
+    def _negative_log_likelihood(self, clean, y):
+        return (clean - y).square().sum()
+
+
+def test_hooks_of_another_shape_are_named():
+    physics, x = Physics(Average(), Careless()), random(2, 4, 6)
+    with pytest.raises(ValueError, match=r"Careless: _sample must give the shape \(2, 3, 6\), but gave \(1, 3, 6\)"):
+        physics(x, generator=seeded(0))
+    with pytest.raises(ValueError, match=r"Careless: _negative_log_likelihood must give .* \(2, 3, 6\), but gave \(\)"):
+        physics.negative_log_likelihood(x, random(2, 3, 6))
+    with pytest.raises(ValueError, match=r"Physics: the sensor must give the shape \(2, 3, 6\), but gave \(2, 1, 3\)"):
+        Physics(Average(), sensor=torch.nn.MaxPool2d(2))(x)

@@ -296,3 +296,20 @@ def test_a_newcomers_prior_is_a_few_lines():
     assert not Ramps().has_closed_prox
     z = Ramps().prox(x + 0.1 * random(8, 8), 0.1)
     assert Ramps()(z) < Ramps()(x + 0.1 * random(8, 8))
+
+
+def test_hooks_of_another_shape_are_named():
+    class Summed(invnet.priors.SmoothPrior):  # over the batch, too: right for one image
+        def _value(self, x):
+            return x.square().sum()
+
+        def _prox(self, x, step):
+            return (x / (1 + 2 * step[..., None, None])).sum(0)
+
+    x, words = torch.ones(3, 4, 5), r"Summed: {} of images \(3, 4, 5\), of 2 dimensions each, must give the shape {}"
+    assert Summed()(x[0]) == 20
+    for call in (Summed(), Summed().value_and_gradient):
+        with pytest.raises(ValueError, match=words.format("_value", r"\(3,\), but gave \(\)")):
+            call(x)
+    with pytest.raises(ValueError, match=words.format("_prox", r"\(3, 4, 5\), but gave \(4, 5\)")):
+        Summed().prox(x, 1.0)

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,6 +118,28 @@ def test_diagonals_stay_diagonal():
         torch.testing.assert_close(operator.weights, expected)
 
 
+def test_numbers_merged_into_a_mask_are_as_exact_as_the_image():
+    keep = torch.tensor([True, False, True])
+    M, eye, w = Mask(keep), Identity(3), torch.tensor([1.5, 2.5, 3.5])
+    lines = operators.CartesianMRI(keep, in_shape=(2, 3))
+    for dtype, tolerance in ((torch.float32, 1e-7), (torch.float64, 1e-16)):
+        x = random(3).to(dtype) + 2
+        for A, expected in (
+            (0.1 * M, 0.1 * (keep * x)),
+            (M / 3 + eye, keep * x / 3 + x),
+            (0.3 * M - 0.1 * eye, 0.3 * (keep * x) - 0.1 * x),
+            ((0.1 * M).H @ (0.7 * M), 0.1 * (keep * (0.7 * x))),
+            (1j * M, 1j * (keep * x)),
+            (vstack([M, 0.1 * eye]).gram, keep * x + 0.1**2 * x),
+            (Diagonal(w) @ M, w.to(dtype) * keep * x),
+        ):
+            torch.testing.assert_close(A(x), expected, rtol=4 * tolerance, atol=4 * tolerance)
+        image = random(2, 3).to(dtype) + 0j
+        for A in (lines, lines.H):
+            torch.testing.assert_close((0.1 * A).gram(image), 0.01 * A.gram(image), rtol=0, atol=8 * tolerance)
+    assert (Diagonal(w.double()) @ M)(torch.ones(3)).dtype == torch.float64
+
+
 def test_circular_sums_are_solved_in_closed_form():
     shape = (8, 6)
     blur = Convolution(random(3, 3), shape, padding="circular")
@@ -198,6 +221,32 @@ def test_a_forward_map_of_another_shape_than_declared_is_named_by_the_adjoint():
     with pytest.raises(ValueError, match=r"_forward maps \(2, 4, 4\) to \(4, 4\), not \(2, 4\)"):
         type("Summed", (LinearOperator,), {"_forward": lambda self, x: x.sum(0)})((4, 4), 4).adjoint(torch.ones(2, 4))
     assert A.adjoint(torch.ones(2, 4)).shape == (2, 4, 4)
+
+
+def test_results_are_of_the_declared_shape():
+    summed = type("Summed", (LinearOperator,), {"_forward": lambda self, x: x.sum(0)})((4, 4), 4)
+    assert summed(torch.ones(4, 4)).shape == (4,)
+    with pytest.raises(ValueError, match=r"^Summed: _forward maps \(2, 4, 4\) to \(4, 4\), not \(2, 4\)"):
+        summed(torch.ones(2, 4, 4))
+    halves = {"_forward": lambda self, x: 0.5 * x, "_adjoint": lambda self, y: y[..., :2]}
+    with pytest.raises(ValueError, match=r"^Halves: _adjoint maps \(4,\) to \(2,\), not \(4,\)"):
+        type("Halves", (LinearOperator,), halves)(4, 4).adjoint(torch.ones(4))
+    with pytest.raises(TypeError, match=r"^Nothing: _forward gives NoneType, where a tensor is due"):
+        type("Nothing", (LinearOperator,), {"_forward": lambda self, x: None})(4, 4)(torch.ones(4))
+
+
+def test_arrays_of_numpy_make_no_arrays_of_operators():
+    array = np.ones(4)
+    for expression in (lambda: array * A, lambda: A * array, lambda: A / array):
+        with pytest.raises(ValueError, match=r"^Plain: is scaled by one number, got a ndarray of shape \(4,\)"):
+            expression()
+    for expression in (lambda: array @ A, lambda: array + A):
+        with pytest.raises(TypeError, match=r"unsupported operand|not implemented"):
+            expression()
+    with pytest.raises(TypeError, match=r"Plain: takes a torch\.Tensor as an input, got ndarray; .*from_array"):
+        A @ array
+    for two in (np.float64(2), np.float32(2), np.int64(2), np.array(2.0)):
+        assert repr(two * A) == repr(A * two) == repr(A / (1 / two)) == "2 * Plain((4,) -> (3,))"
 
 
 def test_a_forward_map_by_numpy_names_what_is_to_be_written():
@@ -305,6 +354,16 @@ def test_from_function_is_the_function_of_each_image():
     x = random(2, 5, 3, 4)
     torch.testing.assert_close(operator(x)[1, 2], twist(x[1, 2]))
     assert operator(x[:0]).shape == (0, 5, 3, 4)
+
+
+def test_from_function_takes_what_works_in_double_precision_alone():
+    W = random(3, 4)
+    A = from_function(lambda x: W @ x, 4)
+    x = random(2, 4, seed=1)
+    torch.testing.assert_close(A(x), x @ W.T)
+    torch.testing.assert_close(A.H(A(x)), x @ W.T @ W)
+    with pytest.raises(ValueError, match=r"from_function: the function takes no image of shape \(5,\) \(Run"):
+        from_function(lambda x: W.float() @ x, 5)
 
 
 def test_multiples_by_zero_and_differences_that_vanish_are_zero_maps():

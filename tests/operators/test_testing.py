@@ -144,10 +144,13 @@ BY = r"by \d\.\de[+-]\d\d, where .* is allowed"
 
 FAULTS = {
     "shapes and types": [
-        (lambda: faulty(_forward=lambda self, x: x[..., :3]), r"an input \(4,\) gives \(3,\), not \(4,\)"),
+        (
+            lambda: faulty(_forward=lambda self, x: x.reshape(-1, 4)[0]),  # right for one image
+            r"raised ValueError: Faulty: _forward maps \(1, 4\) to \(4,\), not \(1, 4\)",
+        ),
         (
             lambda: faulty(_adjoint=lambda self, y: y.new_zeros((*y.shape[:-1], 3))),
-            r"the adjoint of \(4,\) gives \(3,\), not \(4,\)",
+            r"raised ValueError: Faulty: _adjoint maps \(4,\) to \(3,\), not \(4,\)",
         ),
         (
             lambda: faulty(_forward=lambda self, x: x.to(torch.promote_types(x.dtype, torch.float64))),
@@ -344,6 +347,13 @@ def test_numbers_that_are_not_finite_are_named():
     assert "- purity: A gives NaN or infinite numbers for finite ones" in violations(
         faulty(_forward=lambda self, x: x / 0)
     )
+
+
+def test_a_forward_map_of_another_shape_is_told_once():
+    with pytest.raises(AssertionError) as error:
+        check_operator(faulty(_forward=lambda self, x: x[..., :3]))
+    words = "a call on a random input raised ValueError: Faulty: _forward maps (4,) to (3,), not (4,)"
+    assert str(error.value) == f"Faulty: {words}"
 
 
 def test_forgotten_return_and_forgotten_super():

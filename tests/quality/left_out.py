@@ -7,12 +7,11 @@ import torch
 
 import invnet
 from operators import CartesianMRI
-from operators.mri import espirit_maps
+from operators.mri import espirit_maps, noise_deviation
 from operators.solve import lstsq
 
 SHARE = 0.1  # of the samples outside the middle
 MIDDLE = 12  # points from the centre that are always kept: the sensitivities are found from them
-RIM = 0.8  # the squared radius beyond which k-space is mostly noise
 
 
 def peers():
@@ -33,11 +32,9 @@ def brain(folder):
     inner = (rows[:, None].abs() <= MIDDLE) & (columns.abs() <= MIDDLE)
     drawn = torch.rand(mask.shape, generator=torch.Generator().manual_seed(0)) < SHARE
     left_out = mask & ~inner & drawn
-    radius = (2 * rows / len(rows))[:, None] ** 2 + (2 * columns / len(columns)) ** 2
-    sigma = kspace[:, mask & (radius > RIM)].abs().square().mean().sqrt().item() / 2**0.5
     maps = espirit_maps(kspace * inner)
     scale = CartesianMRI(mask & ~left_out, maps).direct_inverse(kspace).abs().max()
-    return kspace / scale, mask & ~left_out, left_out, maps, sigma / scale.item()
+    return kspace / scale, mask & ~left_out, left_out, maps, (noise_deviation(kspace, mask.shape) / scale).item()
 
 
 @torch.inference_mode()

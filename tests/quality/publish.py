@@ -40,7 +40,14 @@ def main():
     parser.add_argument("--data", required=True, help="what it was trained with")
     parser.add_argument("--duration", required=True)
     parser.add_argument("--machine", required=True)
-    parser.add_argument("--first", type=int, metavar="STEPS", help="of a run before, whose weights it began with")
+    parser.add_argument(
+        "--before",
+        type=int,
+        nargs="*",
+        default=[],
+        metavar="STEPS",
+        help="of the runs before, each of which the next began with",
+    )
     add_folders(parser)
     arguments = parser.parse_args()
 
@@ -49,12 +56,15 @@ def main():
     invnet.load_trained(model, arguments.checkpoint)
     state = load_checkpoint(Path(arguments.checkpoint))
     options = "--images DIR" if state["best"] is None else "--images DIR --validation DIR"
-    command = f"invnet train {arguments.name} {options} --out {arguments.name}.safetensors"
-    steps = f"{state['steps']} of {recipe.options.steps}"
-    if arguments.first is not None:
-        first = f"{command.replace('.safetensors', '-first.safetensors')} --steps {arguments.first}"
-        command = f"{first}; {command} --start {arguments.name}-first.safetensors --steps {state['steps']}"
-        steps = f"{arguments.first} and {state['steps']}"
+    files = [f"{arguments.name}-{k}" for k in range(1, 1 + len(arguments.before))] + [arguments.name]
+    runs = [f"invnet train {arguments.name} {options} --out {file}.safetensors" for file in files]
+    if arguments.before:
+        lengths = [*arguments.before, state["steps"]]
+        begins = ["", *(f" --start {file}.safetensors" for file in files)]
+        runs = [f"{run}{start} --steps {n}" for run, start, n in zip(runs, begins, lengths, strict=False)]
+        steps = " and ".join(map(str, lengths))
+    else:
+        steps = f"{state['steps']} of {recipe.options.steps}"
     content = save({key: half(tensor) for key, tensor in model.state_dict().items()})
     (FOLDER / f"{arguments.name}.safetensors").write_bytes(content)
     card = {
@@ -63,7 +73,7 @@ def main():
         "architecture": architecture(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
-        "command": command,
+        "command": "; ".join(runs),
         "steps": steps,
         "seed": recipe.options.seed,
         "duration": arguments.duration,

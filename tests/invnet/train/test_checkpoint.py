@@ -149,9 +149,14 @@ def test_the_weights_of_a_checkpoint(tmp_path, kept, ema):
     train(net, data, physics=levels, validation=validation, options=chosen, checkpoint=tmp_path / "c")
     load_trained(other, tmp_path / "c")
     assert same(weights(net), weights(other))
-    with pytest.raises(ValueError, match=r"another model: 2 of its weights differ, such as layers\.0\.weight"):
+    with pytest.raises(ValueError, match=r"^load_trained: .* another model: 2 of its weights .* layers\.0\.weight"):
         load_trained(small_net(in_channels=2), tmp_path / "c")
     with pytest.raises(FileNotFoundError, match="load_trained: there is no file"):
+        load_trained(other, tmp_path / "d")
+    with pytest.raises(TypeError, match=r"load_trained: model takes a torch\.nn\.Module, got str"):
+        load_trained("c", other)
+    (tmp_path / "d").write_bytes(b"none")
+    with pytest.raises(ValueError, match=r"load_trained: .* is damaged or no checkpoint"):
         load_trained(other, tmp_path / "d")
 
 

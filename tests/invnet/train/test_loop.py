@@ -5,9 +5,10 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 import invnet
-from invnet import Physics, PostProcess, TrainOptions, Unrolled, train
+from invnet import Physics, PostProcess, Reconstructor, TrainOptions, Unrolled, train
 from invnet.data import GaussianLevels, Pairs, Patches
 from invnet.losses import Loss
 from invnet.nets import DnCNN, OnImages, UNet
@@ -313,6 +314,25 @@ class TwoNumbers(Loss):
         return model(batch.y, batch.physics)[0, :2]
 
 
+class Constant(Loss):
+    def forward(self, model, batch, generator):
+        return 0.0
+
+
+class OfData(Loss):
+    def forward(self, model, batch, generator):
+        return batch.y.square().mean()
+
+
+class ImageAlone(Reconstructor):
+    def __init__(self):
+        super().__init__()
+        self.net = Scale()
+
+    def _reconstruct(self, y, physics):
+        return self.net(y)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -326,6 +346,32 @@ class TwoNumbers(Loss):
         (lambda: train(Scale(), PAIRS, validation=[]), ValueError, "train: validation has no samples"),
         (lambda: train(Scale(), random(4, 8)), ValueError, "images without measurements need the physics"),
         (lambda: train(Scale(), [1, 2, 3]), TypeError, "data give images, or mappings of names .*, got int"),
+        (lambda: train(Scale(), "photographs"), TypeError, "data takes a dataset, .* got str; .*ImageFolder reads"),
+        (lambda: train(Scale(), (random(4, 8), random(4, 8))), TypeError, "data takes .* got tuple; .*Pairs joins"),
+        (lambda: train(Scale(), DataLoader(PAIRS)), TypeError, "data takes .* got DataLoader; give its dataset"),
+        (lambda: train(Scale(), iter([random(8)])), TypeError, "data takes a dataset, a list or a tensor, got list_it"),
+        (lambda: train(Scale(), PAIRS, validation="set12"), TypeError, "validation takes a dataset, .* got str"),
+        (lambda: train(Scale(), random(4, 8).numpy()), TypeError, "got ndarray; operators.interop.from_array makes"),
+        (lambda: train(Scale(), Pairs(random(4, 8), random(4, 8).numpy())), TypeError, "y of a sample .* got ndarray"),
+        (lambda: train(Scale(), PAIRS, physics=Identity(8)), TypeError, r"got Identity; make one by Physics\(A\)"),
+        (lambda: train(Scale(), PAIRS, physics="blur"), TypeError, "physics takes an invnet.Physics, .* got str"),
+        (lambda: train(Scale(), PAIRS, optimizer="adam"), TypeError, "optimizer takes a function .* got str"),
+        (
+            lambda: train(Scale(), PAIRS, optimizer=torch.optim.SGD([torch.zeros(1)])),
+            TypeError,
+            "optimizer takes a function that makes one of the parameters, such as .* got SGD",
+        ),
+        (lambda: train(Scale(), PAIRS, resume=True), ValueError, "resume=True takes the checkpoint to go on from"),
+        (
+            lambda: train(nn.Linear(8, 8), Pairs(random(4, 8).double(), random(4, 8).double())),
+            ValueError,
+            r"train: the network does not take torch.float64 of shape \(32, 8\)",
+        ),
+        (
+            lambda: train(Scale(), Pairs(random(4, 8) / 0, random(4, 8)), options=options(steps=1)),
+            FloatingPointError,
+            r"the loss is (inf|nan) at step 1; are the data finite\? There is no checkpoint",
+        ),
         (lambda: train(Scale(), [{"z": random(2)}]), ValueError, "a sample has an image x or a measurement y, got z"),
         (
             lambda: train(Scale(), [random(2), random(3)], physics=GaussianLevels(0.1)),
@@ -351,6 +397,13 @@ class TwoNumbers(Loss):
             lambda: train(nn.Linear(8, 4), PAIRS),
             ValueError,
             r"Supervised: compares tensors of one shape, got \(32, 4\) and \(32, 8\)",
+        ),
+        (lambda: train(Scale(), PAIRS, Constant()), TypeError, "a loss is a tensor .*, Constant gives float"),
+        (lambda: train(Scale(), PAIRS, OfData()), ValueError, "OfData does not depend on the model's parameters"),
+        (
+            lambda: train(ImageAlone(), PAIRS, physics=Physics(Identity(8)), options=options(batch_size=2, steps=1)),
+            TypeError,
+            r"ImageAlone: _reconstruct gives a pair such as \(image, Info\(\)\), but gave Tensor",
         ),
         (lambda: train(Scale(), PAIRS, TwoNumbers()), ValueError, "a loss is one real number, TwoNumbers gives"),
         (lambda: train(Scale(), random(4, 8), physics=lambda t, g: t), TypeError, "physics gives an invnet.Physics"),

@@ -341,7 +341,7 @@ def test_a_sum_reconstructs_once():
 
     physics = Physics(Identity(8), Gaussian(0.1))
     batch = Batch(y=random(2, 8), x=random(2, 8, seed=1), physics=physics)
-    loss = MeasurementConsistency() + 0.5 * (Supervised("l1") + 2 * Supervised())
+    loss = MeasurementConsistency() + (Supervised("l1") + 2 * Supervised()) * 0.5
     expected = 0.5 * (batch.x - batch.y).abs().mean() + (batch.x - batch.y).square().mean()
     torch.testing.assert_close(loss(model, batch, torch.Generator()), expected)
     assert len(calls) == 1

@@ -195,7 +195,9 @@ def test_wrong_subsets_raise():
         parallel().subset([])
     with pytest.raises(ValueError, match="at least one"):
         parallel().subset(slice(3, 3))
-    with pytest.raises(IndexError):
+    with pytest.raises(
+        IndexError, match="ParallelBeam: a subset takes indices of the 6 views; index 6 is out of bounds"
+    ):
         parallel().subset([6])
     with pytest.raises(IndexError):
         parallel().subset([0.5])

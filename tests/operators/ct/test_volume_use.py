@@ -274,6 +274,14 @@ def test_many_turns_are_no_mistake_of_a_helix():
         (((6, 7), torch.ones(3, 6), 5, "cone"), "a cone beam takes an in_shape of 3 dimensions"),
         (((5, 6, 7), torch.ones(3, 12), (5, 6), "fan"), "a fan beam takes an in_shape of 2 dimensions"),
         (((6, 7), torch.zeros(3, 6), 5), "no direction in 3 of 3 views"),
+        (
+            ((6, 7), torch.tensor([[0.0, 1, 0, 0, 0, 0]]), 5),
+            "detector has no extent in 1 of 1 views: its steps",
+        ),
+        (
+            ((6, 7, 8), torch.ones(3, 12), (4, 5)),
+            "detector has no extent in 3 of 3 views: its steps",
+        ),
         (((6, 7), torch.zeros(3, 6), 5, "fan"), "source enters the image"),
         (((6, 7), torch.tensor([[0.0, -20, 0, -40, 1, 0]]), 5, "fan"), "behind the source"),
         (((5, 6, 7), torch.tensor([[0.0, -20, 0, 0, -40, 0, 1, 0, 0, 0, 0, 1]]), (5, 5), "cone"), "behind the source"),

@@ -8,7 +8,14 @@ import sigpy.mri
 import torch
 
 from operators import ChannelMix, FourierTransform
-from operators.mri import coil_compression, espirit_maps, noise_whitening, walsh_maps
+from operators.mri import (
+    coil_compression,
+    espirit_maps,
+    noise_deviation,
+    noise_whitening,
+    radial_trajectory,
+    walsh_maps,
+)
 
 KSPACE = Path(__file__).parents[4] / "shared/data/mri/brain_8coil_poisson_kspace.npy"
 
@@ -130,6 +137,32 @@ def test_whitening_equals_sigpy():
     torch.testing.assert_close(white @ white.mH / 2000, torch.eye(5, dtype=torch.complex128))
 
 
+def noise_like(kspace, sigma, seed=1):
+    parts = torch.randn(2, *kspace.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return kspace + sigma * torch.complex(*parts)
+
+
+@pytest.mark.parametrize("sigma", [0.01, 0.3])
+def test_the_rim_tells_the_noise(sigma):
+    n = 64
+    axis = (torch.arange(n) - n // 2) / (n / 2)
+    signal = 100.0 * (axis[:, None] ** 2 + axis**2 < 0.5).expand(6, n, n)
+    mask = torch.rand(n, n, generator=torch.Generator().manual_seed(0)) < 0.5  # zeros elsewhere are no samples
+    found = noise_deviation(mask * noise_like(signal, sigma), (n, n))
+    assert found.item() == pytest.approx(sigma, rel=0.05)
+    points = radial_trajectory((n, n), spokes=100, samples=128)
+    signal = 100.0 * ((2 * points / n).square().sum(-1) < 0.5).expand(6, 100, 128)
+    assert noise_deviation(noise_like(signal, sigma), (n, n), points).item() == pytest.approx(sigma, rel=0.05)
+
+
+def test_only_the_rim_tells_it():
+    axis = (torch.arange(32) - 16) / 16
+    inner = axis[:, None] ** 2 + axis**2 <= 0.8
+    kspace = torch.where(inner, 1e6, 2.0).to(torch.complex128).expand(3, 32, 32)
+    expected = 2 / np.sqrt(2 * np.log(2))
+    assert noise_deviation(kspace, (32, 32)).item() == pytest.approx(expected, rel=1e-12)
+
+
 KDATA = torch.ones(3, 8, 8) + 0j
 
 
@@ -149,6 +182,11 @@ KDATA = torch.ones(3, 8, 8) + 0j
         (lambda: coil_compression(KDATA[0, 0], 1), ValueError, "takes kspace of shape"),
         (lambda: noise_whitening(KDATA), ValueError, "takes noise of shape (coils, samples)"),
         (lambda: noise_whitening(KDATA.flatten(1)), ValueError, "covariance is singular"),
+        (lambda: noise_deviation(KDATA.real, (8, 8)), TypeError, "takes complex kspace"),
+        (lambda: noise_deviation(KDATA * float("nan"), (8, 8)), ValueError, "kspace must be finite"),
+        (lambda: noise_deviation(KDATA, (8, 9)), ValueError, "takes kspace of shape (..., 8, 9)"),
+        (lambda: noise_deviation(0 * KDATA, (8, 8)), ValueError, "no sample far from the centre"),
+        (lambda: noise_deviation(KDATA, (8, 8), torch.zeros(5, 2)), ValueError, "takes kspace of shape (..., 5)"),
     ],
 )
 def test_bad_input_is_told(call, kind, message):

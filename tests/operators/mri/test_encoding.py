@@ -1,5 +1,7 @@
 """Cartesian and non-Cartesian MRI against their definitions, sigpy and deepinv."""
 
+import math
+
 import numpy as np
 import pytest
 import sigpy.mri
@@ -252,7 +254,8 @@ MASK, MAPS = torch.ones(4, 5, dtype=torch.bool), torch.ones(3, 4, 5, dtype=torch
         (torch.zeros(4, 5, dtype=torch.bool), {}, ValueError, "is empty"),
         (torch.full((4, 5), float("nan")), {}, ValueError, "mask must be finite"),
         (torch.ones(4, 5) + 0j, {}, TypeError, "booleans or real weights"),
-        (torch.ones(4, 5, dtype=torch.int), {}, TypeError, "mask takes a floating-point"),
+        (torch.ones(4, 5, dtype=torch.int), {}, TypeError, "booleans or real weights, got torch.int32"),
+        (torch.ones(3, 4, 5), {"maps": MAPS}, ValueError, "one mask (*spatial) of all coils; got maps (3, 4, 5)"),
         ([1, 0], {}, TypeError, "mask takes a torch.Tensor"),
         (torch.ones(1, 2, 4, 5), {}, ValueError, "one to three dimensions"),
         (torch.ones(5), {}, ValueError, "leaves their length open"),
@@ -321,6 +324,20 @@ def test_bad_non_cartesian_input_is_told(trajectory, arguments, message):
     with pytest.raises(ValueError, match=r"^NonCartesianMRI: ") as error:
         NonCartesianMRI(trajectory, (4, 5), **arguments)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(("edge", "unit"), [(math.pi, "radians"), (0.5, "cycles")])
+def test_points_in_the_units_of_others_are_noticed(edge, unit):
+    spoke = torch.linspace(-edge, edge, 32)[:, None] * torch.tensor([0.6, -0.8])
+    points = torch.stack([spoke, spoke.flip(-1), spoke / 0.8])
+    with pytest.warns(UserWarning, match=f"NUFFT: .* looks like {unit} per pixel") as caught:
+        NUFFT(points, (32, 32))
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=f"looks like {unit} per pixel") as caught:
+        NonCartesianMRI(points, (32, 32))
+    assert len(caught) == 1
+    NonCartesianMRI(points * 32 / (2 * edge), (32, 32))
+    NonCartesianMRI(points, (8, 8) if edge > 1 else (2, 2))  # they fill its band
 
 
 def test_coils_are_combined_by_least_squares():
