@@ -139,8 +139,8 @@ def unrolled(method: str) -> Callable[[Scene], Reconstructor]:
     _, untrained, steps, few = UNROLLED[method]
 
     def made(s: Scene) -> Reconstructor:
-        # In tests of tomography each step of hqs would take a second: it solves by iteration, with little damping.
-        short = method == "hqs" and s.name.endswith("beam")
+        # In tests of volumes each step of hqs would take a second: it solves by iteration, with little damping.
+        short = method == "hqs" and s.name == "cone beam"
         return trained(untrained(s), s, steps if s.full else few // 3 if short else few)
 
     return made
