@@ -32,18 +32,19 @@ NOISE = 0.01  # of a sample's real part; an image's greatest value is one
 CENTRE = {4: 0.08, 8: 0.04}  # the share of k-space's lines that are sampled in its middle, as fastMRI's
 
 
-def scan(acceleration: int, shape: tuple[int, ...], generator: torch.Generator) -> Physics:
+def scan(acceleration: int, shape: tuple[int, ...], generator: torch.Generator, sigma: float = NOISE) -> Physics:
     """Random lines of k-space and random coils, drawn on the CPU."""
     mask = random_mask(shape[1], acceleration, CENTRE[acceleration], generator)
-    return Physics(CartesianMRI(mask, coil_maps(shape, COILS, generator)), noise=Gaussian(NOISE))
+    return Physics(CartesianMRI(mask, coil_maps(shape, COILS, generator)), noise=Gaussian(sigma))
 
 
 def _any_scan(tensors: Mapping[str, torch.Tensor], generator: torch.Generator) -> Physics:
-    """Another scan for each batch."""
+    """Another scan for each batch, with a third of that noise to three times as much."""
     images = tensors["x"]
-    seed, number = torch.randint(2**31, (2,), generator=generator, device=images.device).tolist()
+    seed, number, noise = torch.randint(2**31, (3,), generator=generator, device=images.device).tolist()
     acceleration = list(CENTRE)[number % len(CENTRE)]
-    physics = scan(acceleration, tuple(images.shape[-2:]), torch.Generator().manual_seed(seed))
+    sigma = NOISE * 3 ** (2 * noise / 2**31 - 1)
+    physics = scan(acceleration, tuple(images.shape[-2:]), torch.Generator().manual_seed(seed), sigma)
     return physics.to(images.device)
 
 

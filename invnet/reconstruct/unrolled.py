@@ -15,7 +15,7 @@ from invnet.nets.base import ConvNet
 from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
-from invnet.reconstruct.likelihood import lipschitz_constant
+from invnet.reconstruct.likelihood import lipschitz_constant, variance_of
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
 from operators.solve.shared import peak
@@ -23,8 +23,10 @@ from operators.solve.shared import peak
 __all__ = ["Unrolled"]
 
 # The scalars that training begins with.
-_FIRST = {"proximal-gradient": 1.0, "variational": 1.0, "modl": 0.05, "itnet": 0.2, "hqs": 0.2}
-_LEVELS = (0.1, 0.01)  # the first noise level of "hqs" and the last, of images of magnitude one
+_FIRST = {"proximal-gradient": 1.0, "variational": 1.0, "modl": 0.05, "itnet": 0.2, "hqs": 0.23}
+_FIRST_LEVEL = 49 / 255  # of "hqs", for images of magnitude one, as of `PlugAndPlay`
+_NOISE = 0.01  # of data whose noise is not known, over the operator's norm: neither little nor much
+_LEAST = 1e-4  # what noise counts for at least, so that its logarithm is finite
 
 
 class Unrolled(Reconstructor):
@@ -39,15 +41,17 @@ class Unrolled(Reconstructor):
     - "itnet" [4]_: ``x <- N_k(x - t_k B(A x - y))``, where B is the operator's direct inverse in the place of the
       adjoint: for tomography, where the gradient hardly moves the high frequencies;
     - "hqs" [5]_, half-quadratic splitting as in `PlugAndPlay`: the minimiser z of
-      ``|A z - y|^2 + d_k |A|^2 |z - x|^2``, and ``x <- m N_k(z / m, s_k)``. Each iteration has its own weight d and
-      noise level s, a shared network too; m is the largest magnitude of the direct inverse, over all channels that the
-      network joins. The networks are denoisers that are told the level. With pretrained ones, training begins where
-      plug and play ends.
+      ``|A z - y|^2 / v^2 + d_k |z - x|^2 / s_k^2``, and ``x <- m N_k(z / m, s_k / m)``. v is the standard deviation of
+      Gaussian noise, and m the largest magnitude of the direct inverse, over all channels that the network joins. The
+      level is ``s_k = m a_k (v / (0.01 m |A|))^b_k``: it follows the noise as much as is learned. The networks are
+      denoisers that are told it, as a tensor of the batch's shape. Each iteration has its own d, a and b, with a shared
+      network too. With a pretrained one, training begins as plug and play of so many iterations.
 
     f is the negative log-likelihood and L the Lipschitz constant of its gradient; for noise whose likelihood has none
     (counts, impulses), f is that of least squares. The scalars t (at first 1, of "itnet" 0.2), d (of "modl" at first
-    0.05, of "hqs" ``0.2 (0.01 / s)^2``) and s (from 0.1 to 0.01) are learned. "modl", "itnet" and "hqs" know least
-    squares alone, without the sensor.
+    0.05, of "hqs" 0.23), a (from 49/255 to 0.01) and b (from 0 to 1) are learned. "modl", "itnet" and "hqs" know least
+    squares alone, without the sensor; for noise that is not Gaussian, or of several deviations, "hqs" takes v for
+    ``0.01 m |A|``.
 
     Parameters
     ----------
@@ -118,33 +122,37 @@ class Unrolled(Reconstructor):
         self.iterations, self.norm, self.checkpointing = count, norm, checkpointing
         self.method = check_choice(method, _FIRST, self.name, "method")
         # By their logarithm, for they are positive; one for all iterations if the network is and has no levels.
+        scalars = count if method == "hqs" else len(given)
+        self.log_scalars = nn.Parameter(torch.full((scalars,), _FIRST[method]).log())
         if method == "hqs":
-            first, last = _LEVELS
-            self.log_levels = nn.Parameter(torch.linspace(math.log(first), math.log(last), count))
-            levels = self.log_levels.detach().exp()
-            self.log_scalars = nn.Parameter((_FIRST[method] * (last / levels) ** 2).log())
-        else:
-            self.log_scalars = nn.Parameter(torch.full((len(given),), _FIRST[method]).log())
+            shares = torch.linspace(0, 1, count)
+            self.log_levels = nn.Parameter(math.log(_FIRST_LEVEL) + shares * math.log(_NOISE / _FIRST_LEVEL))
+            self.noise_shares = nn.Parameter(shares)
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         x = physics.direct_inverse(y)
         if self.method == "hqs":
             size = peak(x.detach(), self._image_dims(x, physics))
+            noise = self._noise(y, physics, size)
             unit, data_unit = (over_batch(size, tuple(t.shape[size.ndim :])) for t in (x, y))
-            x = unit * self._iterated(x / unit, y / data_unit, physics)
-        else:
-            x = self._iterated(x, y, physics)
-        return x, Info(iterations=self.iterations)
-
-    def _iterated(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> torch.Tensor:
-        iterate: Callable[..., torch.Tensor]
-        if self.method in ("modl", "hqs"):
-            iterate, unit = {"modl": self._modl, "hqs": self._hqs}[self.method], self._size(physics) ** 2
+            x = unit * self._iterated(self._hqs, x / unit, y / data_unit, physics, noise)
+        elif self.method == "modl":
+            x = self._iterated(self._modl, x, y, physics, self._size(physics) ** 2)
         elif self.method == "itnet":
-            iterate, unit = self._itnet, torch.ones(())
+            x = self._iterated(self._itnet, x, y, physics, torch.ones(()))
         else:
             physics = physics if physics.likelihood.lipschitz is not None else _least_squares(physics)
-            iterate, unit = self._descend, self._step(x, y, physics)
+            x = self._iterated(self._descend, x, y, physics, self._step(x, y, physics))
+        return x, Info(iterations=self.iterations)
+
+    def _iterated(
+        self,
+        iterate: Callable[..., torch.Tensor],
+        x: torch.Tensor,
+        y: torch.Tensor,
+        physics: Physics,
+        unit: torch.Tensor,
+    ) -> torch.Tensor:
         for k in range(self.iterations):
             if self.checkpointing and torch.is_grad_enabled():
                 x = checkpoint(iterate, x, y, physics, unit, k, use_reentrant=False)
@@ -161,16 +169,23 @@ class Unrolled(Reconstructor):
         return self._run(x - descent, k)
 
     def _modl(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
-        return self._closest(self._run(x, k), y, physics, unit, k)
+        return _closest(self._run(x, k), y, physics, self._scalar(k) * unit)
 
-    def _hqs(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
-        return self._run(self._closest(x, y, physics, unit, k), k, self.log_levels[k].exp())
+    def _hqs(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, noise: torch.Tensor, k: int) -> torch.Tensor:
+        relative = noise / (_NOISE * self._size(physics).to(noise))
+        level = (self.log_levels[k] + self.noise_shares[k] * relative.log()).exp()
+        damping = self._scalar(k) * (noise / level) ** 2
+        inner = tuple(x.shape[noise.ndim : x.ndim - len(physics.operator.in_shape)])
+        z = _closest(x, y, physics, over_batch(damping, inner))
+        return self._run(z, k, level.to(x.real.dtype))
 
-    def _closest(self, z: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
-        """The image near z that explains the data."""
-        A, real = physics.operator, z.real.dtype
-        # As a correction to z: for a small damping the plain form loses digits.
-        return z + A.solve_normal(A.adjoint(y - A(z)), self._scalar(k).to(real) * unit.to(real))
+    def _noise(self, y: torch.Tensor, physics: Physics, size: torch.Tensor) -> torch.Tensor:
+        """The deviation of the noise for each sample, as the image's largest magnitude becomes one."""
+        norm = self._size(physics).to(size)
+        variance = None if physics.noise is None else variance_of(physics, y, size.ndim)
+        if variance is None:
+            return _NOISE * norm.expand(size.shape)
+        return (variance.sqrt() / size).clamp_min(_LEAST * norm)
 
     def _itnet(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, _: torch.Tensor, k: int) -> torch.Tensor:
         step = self._scalar(k).to(x.real.dtype)
@@ -209,6 +224,13 @@ class Unrolled(Reconstructor):
         """The method, the iterations, and whether they share a network."""
         shared = len(self.nets) < self.iterations
         return f"method={self.method!r}, iterations={self.iterations}, {'one network' if shared else 'a network each'}"
+
+
+def _closest(z: torch.Tensor, y: torch.Tensor, physics: Physics, damping: torch.Tensor) -> torch.Tensor:
+    """The image near z that explains the data."""
+    A = physics.operator
+    # As a correction to z: for a small damping the plain form loses digits.
+    return z + A.solve_normal(A.adjoint(y - A(z)), damping.to(z.real.dtype))
 
 
 def _least_squares(physics: Physics) -> Physics:

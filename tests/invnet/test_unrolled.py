@@ -31,7 +31,7 @@ class Linear(nn.Module):
         self.matrix = nn.Parameter(matrix)
 
     def forward(self, x, sigma=None):
-        size = 1 if sigma is None else 1 + sigma
+        size = 1 if sigma is None else 1 + sigma[..., None]
         return (self.matrix @ x[..., None])[..., 0] * size
 
 
@@ -41,22 +41,30 @@ PHYSICS = Physics(Matrix(A), Gaussian(S))
 Y = PHYSICS(random(2, 3, N, seed=1), generator=generator())
 
 
-def by_hand(method, matrices, scalars, levels):
-    """The iterations in matrices, with the noise's variance nowhere: it cancels."""
-    x, size = PHYSICS.direct_inverse(Y)[..., None], 1.001 * torch.linalg.matrix_norm(A, 2)
-    for M, t, level in zip(matrices, scalars, levels, strict=True):
-        gradient = A.T @ (A @ x - Y[..., None]) / size**2
+def by_hand(unrolled, matrices):
+    """The iterations in matrices; but for hqs, the noise's variance is nowhere: it cancels."""
+    x, norm, method = PHYSICS.direct_inverse(Y)[..., None], torch.linalg.matrix_norm(A, 2), unrolled.method
+    peak = x.abs().amax((-2, -1), keepdim=True)
+    for k, M in enumerate(matrices):
+        t = unrolled.log_scalars[k % len(unrolled.log_scalars)].exp()
+        gradient = A.T @ (A @ x - Y[..., None]) / (1.001 * norm) ** 2
         if method == "proximal-gradient":
             x = M @ (x - t * gradient)
         elif method == "variational":
             x = x - t * gradient - M @ x
         elif method == "itnet":
             x = M @ (x - t * PHYSICS.direct_inverse((A @ x)[..., 0] - Y)[..., None])
+        elif method == "modl":
+            x = closest(M @ x, t * norm**2)
         else:
-            d, z = t * (size / 1.001) ** 2, x if method == "hqs" else M @ x
-            x = torch.linalg.solve(A.T @ A + d * torch.eye(N, dtype=F64), A.T @ Y[..., None] + d * z)
-            x = (1 + level) * M @ x if method == "hqs" else x
+            level = unrolled.log_levels[k].exp() * (S / (0.01 * peak * norm)) ** unrolled.noise_shares[k]
+            x = (1 + level) * M @ closest(x, t * (S / (peak * level)) ** 2)
     return x[..., 0]
+
+
+def closest(z, damping):
+    """The image near z that explains the data."""
+    return torch.linalg.solve(A.T @ A + damping * torch.eye(N, dtype=F64), A.T @ Y[..., None] + damping * z)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -69,12 +77,10 @@ def test_linear_networks_are_matrices_and_so_are_their_gradients(method, shared,
         unrolled.log_scalars.add_(0.1 * torch.arange(1, 1 + len(unrolled.log_scalars)))
     image = unrolled(Y, PHYSICS)
     matrices = [nets.matrix] * 3 if shared else [net.matrix for net in nets]
-    logs = unrolled.log_scalars.expand(3)
-    levels = unrolled.log_levels.exp() if method == "hqs" else torch.ones(3)
-    expected = by_hand(method, matrices, logs.exp(), levels)
+    expected = by_hand(unrolled, matrices)
     torch.testing.assert_close(image, expected, atol=1e-7, rtol=1e-6)
     parameters = list(unrolled.parameters())
-    assert len(parameters) == (2 if shared else 4) + (method == "hqs")
+    assert len(parameters) == (2 if shared else 4) + 2 * (method == "hqs")
     gradients = torch.autograd.grad(image.square().sum(), parameters)
     for value, truth in zip(gradients, torch.autograd.grad(expected.square().sum(), parameters), strict=True):
         torch.testing.assert_close(value, truth, atol=1e-5, rtol=1e-5)
@@ -92,12 +98,14 @@ def test_hqs_without_training_is_plug_and_play():
     net = DnCNN(depth=3, width=4, norm=None, noise_conditioned=True).double()
     physics = Physics(Convolution(invnet.data.gaussian_kernel(5, 1.0), (12, 12)), Gaussian(0.1))
     y = physics(random(2, 12, 12), generator=generator())
-    size = physics.direct_inverse(y).abs().amax((-2, -1), keepdim=True)
-    unrolled = Unrolled(net, 4, "hqs")
-    scaled = Physics(physics.operator, Gaussian(0.01 * physics.operator.norm().item()))
-    with torch.no_grad():  # the scalars it begins with are those of that noise
-        plugged = size * PlugAndPlay(net, strength=0.2, sigma=(0.1, 0.01), max_iter=4)(y / size, scaled)
-        torch.testing.assert_close(unrolled(y, physics), plugged, atol=1e-5, rtol=1e-5)
+    sizes = physics.direct_inverse(y).abs().amax((-2, -1))
+    with torch.no_grad():
+        image = Unrolled(net, 4, "hqs")(y, physics)
+        for sample, measured, size in zip(image, y, sizes, strict=True):  # each is brought to a peak of one
+            scaled = Physics(physics.operator, Gaussian(0.1 / size.item()))
+            levels = (49 / 255, 0.1 / (size * physics.operator.norm()).item())
+            plugged = size * PlugAndPlay(net, sigma=levels, max_iter=4)(measured / size, scaled)
+            torch.testing.assert_close(sample, plugged, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
