@@ -8,6 +8,7 @@ its knowledge. It is fitted to the pixels that are there, and stops by itself be
 """
 
 import argparse
+import sys
 import time
 
 import torch
@@ -46,7 +47,7 @@ def main():
             bounds=(0, 1),
             max_iter=arguments.iterations,
             patience=arguments.iterations // 4,
-            progress=True,
+            progress=sys.stderr.isatty(),  # it takes a minute
         ),
     }
     images = {"Truth": truth, "Measurement": measurement}
