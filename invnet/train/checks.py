@@ -51,7 +51,7 @@ def check_data(data: object, name: str) -> None:
         raise TypeError(f"{takes}, got {kind(data)}; invnet.data.ImageFolder reads a folder")
     if isinstance(data, tuple):
         raise TypeError(f"{takes}, got tuple; invnet.data.Pairs joins images and measurements")
-    if not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+    if not (hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "draw"))):
         raise TypeError(f"{takes}, got {kind(data)}")
     if not len(data):
         raise ValueError(f"train: {name} has no samples")

@@ -416,7 +416,7 @@ def test_a_checkpoint_keeps_the_discriminator_and_its_optimizer(tmp_path):
         net = Shift()
         loss = Adversarial(Threshold(), weight=1.0, lr=0.1)
         chosen = options(steps=steps, schedule="constant")
-        result = train(net, data, loss, options=chosen, checkpoint=checkpoint, resume=True)
+        result = train(net, data, loss, options=chosen, checkpoint=checkpoint, resume=checkpoint is not None)
         return result.losses
 
     whole = run(10)
