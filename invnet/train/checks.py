@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 
 import torch
@@ -51,7 +52,7 @@ def check_data(data: object, name: str) -> None:
         raise TypeError(f"{takes}, got {kind(data)}; invnet.data.ImageFolder reads a folder")
     if isinstance(data, tuple):
         raise TypeError(f"{takes}, got tuple; invnet.data.Pairs joins images and measurements")
-    if not (hasattr(data, "__len__") and (hasattr(data, "__getitem__") or hasattr(data, "draw"))):
+    if not isinstance(data, Sized) or not (hasattr(data, "__getitem__") or hasattr(data, "draw")):
         raise TypeError(f"{takes}, got {kind(data)}")
     if not len(data):
         raise ValueError(f"train: {name} has no samples")
