@@ -10,11 +10,13 @@ import torch
 from invnet.noise import Gaussian
 from invnet.physics import Physics
 from invnet.sensor import Saturation
+from operators import LinearOperator
 from operators.solve import over_batch
 
 __all__ = [
     "closed_prox",
     "conjugate",
+    "damped_solve",
     "gaussian_prox",
     "gradient",
     "lipschitz_constant",
@@ -41,18 +43,23 @@ def gaussian_prox(physics: Physics, y: torch.Tensor, batch: int) -> Prox | None:
     A, variance = physics.operator, variance_of(physics, y, batch)
     if variance is None:
         return None
-    inner = tuple(y.shape[batch : y.ndim - len(A.out_shape)])
+    inner, solve = tuple(y.shape[batch : y.ndim - len(A.out_shape)]), damped_solve(A, y)
+    return lambda z, step: solve(z, over_batch(variance / step, inner))
+
+
+def damped_solve(A: LinearOperator, y: torch.Tensor) -> Prox:
+    """The function of z and d that gives the minimiser over x of ``|A x - y|^2 + d |x - z|^2``."""
     is_closed_in_data = A.H.gram.has_closed_solve
 
-    def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    def solve(z: torch.Tensor, damping: torch.Tensor) -> torch.Tensor:
         # As a correction to z: for a small damping the plain form loses digits.
-        missing, damping = y - A(z), over_batch(variance / step, inner)
+        missing = y - A(z)
         if is_closed_in_data:
             # A.H (A A.H + d)^-1 for (A.H A + d)^-1 A.H: equal, but rounding is not divided by a small damping.
             return z + A.adjoint(A.H.solve_normal(missing, damping))
         return z + A.solve_normal(A.adjoint(missing), damping)
 
-    return prox
+    return solve
 
 
 def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor | None:

@@ -15,7 +15,7 @@ from invnet.nets.base import ConvNet
 from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
-from invnet.reconstruct.likelihood import lipschitz_constant, variance_of
+from invnet.reconstruct.likelihood import damped_solve, lipschitz_constant, variance_of
 from operators.checks import check_choice, check_positive_int
 from operators.solve import over_batch
 from operators.solve.shared import peak
@@ -169,14 +169,15 @@ class Unrolled(Reconstructor):
         return self._run(x - descent, k)
 
     def _modl(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, unit: torch.Tensor, k: int) -> torch.Tensor:
-        return _closest(self._run(x, k), y, physics, self._scalar(k) * unit)
+        damping = self._scalar(k) * unit
+        return damped_solve(physics.operator, y)(self._run(x, k), damping.to(x.real.dtype))
 
     def _hqs(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, noise: torch.Tensor, k: int) -> torch.Tensor:
         relative = noise / (_NOISE * self._size(physics).to(noise))
         level = (self.log_levels[k] + self.noise_shares[k] * relative.log()).exp()
         damping = self._scalar(k) * (noise / level) ** 2
         inner = tuple(x.shape[noise.ndim : x.ndim - len(physics.operator.in_shape)])
-        z = _closest(x, y, physics, over_batch(damping, inner))
+        z = damped_solve(physics.operator, y)(x, over_batch(damping, inner).to(x.real.dtype))
         return self._run(z, k, level.to(x.real.dtype))
 
     def _noise(self, y: torch.Tensor, physics: Physics, size: torch.Tensor) -> torch.Tensor:
@@ -224,13 +225,6 @@ class Unrolled(Reconstructor):
         """The method, the iterations, and whether they share a network."""
         shared = len(self.nets) < self.iterations
         return f"method={self.method!r}, iterations={self.iterations}, {'one network' if shared else 'a network each'}"
-
-
-def _closest(z: torch.Tensor, y: torch.Tensor, physics: Physics, damping: torch.Tensor) -> torch.Tensor:
-    """The image near z that explains the data."""
-    A = physics.operator
-    # As a correction to z: for a small damping the plain form loses digits.
-    return z + A.solve_normal(A.adjoint(y - A(z)), damping.to(z.real.dtype))
 
 
 def _least_squares(physics: Physics) -> Physics:

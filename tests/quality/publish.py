@@ -60,8 +60,8 @@ def main():
     runs = [f"invnet train {arguments.name} {options} --out {file}.safetensors" for file in files]
     if arguments.before:
         lengths = [*arguments.before, state["steps"]]
-        begins = ["", *(f" --start {file}.safetensors" for file in files)]
-        runs = [f"{run}{start} --steps {n}" for run, start, n in zip(runs, begins, lengths, strict=False)]
+        begins = ["", *(f" --start {file}.safetensors" for file in files[:-1])]
+        runs = [f"{run}{start} --steps {n}" for run, start, n in zip(runs, begins, lengths, strict=True)]
         steps = " and ".join(map(str, lengths))
     else:
         steps = f"{state['steps']} of {recipe.options.steps}"
