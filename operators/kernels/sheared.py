@@ -9,8 +9,11 @@ the ray is added to four vectors, each of which is loaded and stored as it is, w
 between them and the kind of detector. When all views have been added to a band, its copies are shifted back, from
 each shear to the next smaller one, and added to the image.
 
+A ray next to another one loads most of what that has just stored, and would wait for it. Rays that are far enough from
+each other therefore take turns.
+
 The weights are those of `operators.kernels.joseph` to rounding: the hat function of the same distances, which here are
-taken to the first of the four columns.
+taken to the second of the four columns.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from operators.kernels.simd import (
     maximum,
     minimum,
     rounded_down,
+    rounded_to,
     store,
     where,
     whole,
@@ -42,6 +46,7 @@ _STEPS = 8  # shears per column and row
 _SHEARS = 2 * _STEPS + 1  # from -1 to 1 column per row
 _MARGIN = 20  # columns beside a copy, more than rows are shifted by and a ray is wide: what is beyond is added there
 _WIDE = 4  # columns to which a ray is added
+_TURNS = 8  # groups of `RAYS` neighbouring rays, of which one each is added in turn
 _NEAR = 64  # columns of a copy that are added to the image together
 _ALIGNED = 64  # bytes: a vector then lies in one line of the cache
 
@@ -66,14 +71,14 @@ class _Courses(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """How `RAYS` rays pass a band: the number of each one's copy, the entry it is first added to, and where it passes.
+    """How the rays of a view pass a band: the number of each one's copy, and the column to which it is first added.
 
-    At row k of the band a ray is ``fraction + tilt * k`` columns, plus the shear's offset, beyond the first of four.
+    At row k of the band a ray is ``distance + tilt * k`` columns, plus the shear's offset, beyond the second of four.
     """
 
     shear: np.ndarray
-    entry: np.ndarray
-    fraction: np.ndarray
+    first: np.ndarray
+    distance: np.ndarray
     tilt: np.ndarray
 
 
@@ -111,14 +116,13 @@ def backproject_one(values, image, rays, driven, upright, first_band, stop_band)
     size = (width + 2 * _MARGIN) * RAYS
     copies = _aligned_zeros(_SHEARS * size, image)
     offsets, shifts = _shear_rows(image)
-    numbers, reals = np.empty((2, RAYS), np.int32), np.empty((2, RAYS), image.dtype)
+    numbers, reals = np.empty((2, values.shape[1]), np.int32), np.empty((2, values.shape[1]), image.dtype)
     passing = _Band(numbers[0], numbers[1], reals[0], reals[1])
     for top in range(first_band * BAND, min(stop_band * BAND, height), BAND):
         used = 0  # one bit for each shear
         for v in range(values.shape[0]):
-            for d in range(driven[v, 0], driven[v, 1], RAYS):
-                if _enter_band(load(rays.column[v], d), load(rays.ascent[v], d), top, width, passing):
-                    used |= _add_rays(copies, passing, offsets, values[v, d : d + RAYS])
+            first, stop = _enter_band(rays.column[v], rays.ascent[v], driven[v], top, width, passing)
+            used |= _add_rays(copies, passing, offsets, values[v], first, stop)
         _shift_back(copies, shifts, used, size)
         band = copies[_STEPS * size : (_STEPS + 1) * size]
         if upright:
@@ -129,42 +133,49 @@ def backproject_one(values, image, rays, driven, upright, first_band, stop_band)
 
 
 @_inner
-def _enter_band(column, slope, top, width, passing):  # type: ignore[no-untyped-def]
-    """Whether any of `RAYS` rays may meet the band at row `top`; if so, find how they pass it."""
-    shear = rounded_down(slope * _STEPS + (_STEPS + 0.5))
-    tilt = slope - (shear - _STEPS) * (1.0 / _STEPS)
-    column += slope * top - BORDER
-    first = rounded_down(column + minimum(tilt * (BAND - 1), 0.0) - 0.5)
-    if not is_any((first > -_MARGIN) & (width + (_MARGIN - _WIDE) > first)):
-        return False
-    inside = minimum(maximum(first + _MARGIN, 0.0), width + (2 * _MARGIN - _WIDE))
-    store(passing.shear, 0, whole(shear))
-    store(passing.entry, 0, whole((shear * (width + 2 * _MARGIN) + inside) * RAYS))
-    store(passing.fraction, 0, column - first)
-    store(passing.tilt, 0, tilt)
-    return True
+def _enter_band(columns, slopes, driven, top, width, passing):  # type: ignore[no-untyped-def]
+    """Find how the rays of a view pass the band at row `top`, and between which detectors are all that may meet it."""
+    first, stop, top = driven[1], 0, float(top)
+    for d in range(driven[0], driven[1], RAYS):
+        column = fused(load(slopes, d), top, load(columns, d))
+        before = rounded_down(column)
+        fraction, slope = rounded_to(column - before, passing.tilt), rounded_to(load(slopes, d), passing.tilt)
+        shear = rounded_down(slope * _STEPS + (_STEPS + 0.5))
+        tilt = slope - (shear - _STEPS) * (1.0 / _STEPS)
+        beyond = rounded_down(fraction + minimum(tilt * (BAND - 1), 0.0) - 0.5)
+        left = rounded_to(before, passing.tilt) + beyond + (_MARGIN - BORDER)
+        if is_any((left > 0.0) & (width + (2 * _MARGIN - _WIDE) > left)):
+            first, stop = min(first, d), d + RAYS
+        store(passing.shear, d, whole(shear))
+        store(passing.first, d, whole(minimum(maximum(left, 0.0), width + (2 * _MARGIN - _WIDE))))
+        store(passing.distance, d, fraction - beyond - 1.0)
+        store(passing.tilt, d, tilt)
+    return first, stop
 
 
 @_inner
-def _add_rays(copies, passing, offsets, values):  # type: ignore[no-untyped-def]
+def _add_rays(copies, passing, offsets, values, first, stop):  # type: ignore[no-untyped-def]
     """Add rays to the copies; returns a bit for each shear whose copy they are added to."""
-    used, rows = 0, counting(copies)
-    for n in range(RAYS):
-        shear = passing.shear[n]
-        used |= 1 << shear
-        distance = fused(rows, passing.tilt[n], load(offsets[shear], 0) + passing.fraction[n])
-        _add_ray(copies, passing.entry[n], distance, values[n])
+    used, rows, columns = 0, counting(copies), copies.size // (_SHEARS * RAYS)
+    for begin in range(first, stop, _TURNS * RAYS):
+        end = np.uint64(min(begin + _TURNS * RAYS, stop))
+        for start in range(begin, begin + RAYS):
+            for n in range(np.uint64(start), end, np.uint64(RAYS)):  # of this type, it isn't counted from the end
+                shear = passing.shear[n]
+                used |= 1 << shear
+                distance = fused(rows, passing.tilt[n], load(offsets, shear * RAYS) + passing.distance[n])
+                _add_ray(copies, (shear * columns + passing.first[n]) * RAYS, distance, values[n])
     return used
 
 
 @_inner
 def _add_ray(copies, entry, distance, value):  # type: ignore[no-untyped-def]
-    """Add a ray to four columns, of which it passes the first at a distance between zero and three."""
-    second = minimum(distance, 1.0)
-    third = minimum(maximum(distance - 1.0, 0.0), 1.0)
-    fourth = maximum(distance - 2.0, 0.0)
-    store(copies, entry, fused(1.0 - second, value, load(copies, entry)))
-    store(copies, entry + RAYS, fused(second - third, value, load(copies, entry + RAYS)))
+    """Add a ray to four columns, of which it passes the second at a distance between minus one and two."""
+    right = maximum(distance, 0.0)
+    third = minimum(right, 1.0)
+    left, fourth = distance - right, right - third
+    store(copies, entry, fused(left, -value, load(copies, entry)))
+    store(copies, entry + RAYS, fused(left + 1.0 - third, value, load(copies, entry + RAYS)))
     store(copies, entry + 2 * RAYS, fused(third - fourth, value, load(copies, entry + 2 * RAYS)))
     store(copies, entry + 3 * RAYS, fused(fourth, value, load(copies, entry + 3 * RAYS)))
 
@@ -172,12 +183,12 @@ def _add_ray(copies, entry, distance, value):  # type: ignore[no-untyped-def]
 @_inner
 def _shear_rows(like):  # type: ignore[no-untyped-def]
     """By how many whole columns each shear shifts each row, and by how much that falls short of the shear."""
-    offsets, shifts = np.empty((_SHEARS, RAYS), like.dtype), np.empty((_SHEARS, RAYS), like.dtype)
+    offsets, shifts = _aligned_zeros(_SHEARS * RAYS, like), np.empty((_SHEARS, RAYS), like.dtype)
     for shear in range(_SHEARS):
         for row in range(RAYS):
             steps = (shear - _STEPS) * row
             shifts[shear, row] = (steps + _STEPS // 2) // _STEPS
-            offsets[shear, row] = steps / _STEPS - shifts[shear, row]
+            offsets[shear * RAYS + row] = steps / _STEPS - shifts[shear, row]
     return offsets, shifts
 
 

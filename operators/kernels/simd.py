@@ -44,6 +44,7 @@ __all__ = [
     "pick",
     "root",
     "rounded_down",
+    "rounded_to",
     "spread",
     "store",
     "where",
@@ -155,6 +156,16 @@ def rounded_down(typingctx, vector):  # type: ignore[no-untyped-def]
         return call(builder, "llvm.floor", *args)
 
     return vector(vector), codegen
+
+
+@intrinsic
+def rounded_to(typingctx, vector, array):  # type: ignore[no-untyped-def]
+    """The entries in the type of an array's."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _converted(builder, args[0], context.get_value_type(signature.return_type).element)
+
+    return Lanes(array.dtype)(vector, array), codegen
 
 
 @intrinsic
