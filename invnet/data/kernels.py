@@ -48,7 +48,7 @@ def gaussian_kernel(size: SupportsIndex, sigma: float) -> torch.Tensor:
     return (kernel / kernel.sum()).float()
 
 
-def motion_kernel(size: SupportsIndex, generator: torch.Generator, wander: float = 0.15) -> torch.Tensor:
+def motion_kernel(size: SupportsIndex, *, generator: torch.Generator, wander: float = 0.15) -> torch.Tensor:
     """The blur of a hand-held camera: a random path with inertia, as long as the kernel is wide.
 
     The camera's velocity does a random walk, its path is centred at its mean and scaled to fill the kernel, and the
@@ -76,7 +76,7 @@ def motion_kernel(size: SupportsIndex, generator: torch.Generator, wander: float
 
     Examples
     --------
-    >>> kernel = motion_kernel(31, torch.Generator().manual_seed(0))
+    >>> kernel = motion_kernel(31, generator=torch.Generator().manual_seed(0))
     >>> kernel.shape, round(kernel.sum().item(), 5)
     (torch.Size([31, 31]), 1.0)
     """

@@ -61,9 +61,10 @@ def norm(
     1.847759
     """
     check_operator(A, "norm")
-    if check_number(tol, f"norm({A.name})", "tol") <= 0:
-        raise ValueError(f"norm({A.name}): tol must be positive, got {tol}")
-    check_positive_int(max_iter, f"norm({A.name})", "max_iter")
+    owner = f"norm({A.name})"
+    if check_number(tol, owner, "tol") <= 0:
+        raise ValueError(f"{owner}: tol must be positive, got {tol}")
+    check_positive_int(max_iter, owner, "max_iter")
     v, device = _start_vector(A, seed)
     with torch.no_grad():
         normal: Map = A.gram if A.has_fast_gram else lambda v: A.adjoint(A(v))
@@ -71,7 +72,7 @@ def norm(
     values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
     if not converged:
         warnings.warn(
-            f"norm: {A.name}: not within a relative error of {tol:g} after {max_iter} iterations; "
+            f"{owner}: not within a relative error of {tol:g} after {max_iter} iterations; "
             f"the estimate {values[-1].clamp_min(0).sqrt().item():.6g} is a lower bound",
             ConvergenceWarning,
             stacklevel=2,

@@ -88,7 +88,7 @@ def lsqr(
     check_system(A, y, "lsqr", adjoint=True)
     plan = Plan(A, "lsqr", tol, max_iter, return_info)
     y, dtype = _as_working(A, y)
-    x, info = least_squares_solve(plan, y, as_damping(damping, y, len(A.out_shape), "lsqr"))
+    x, info = least_squares_solve(plan, y, as_damping(damping, y, len(A.out_shape), plan.owner))
     return plan.finish(x, info, dtype)
 
 
@@ -150,7 +150,7 @@ def lstsq(
     check_system(A, y, "lstsq", adjoint=True)
     plan = Plan(A, "lstsq", tol, max_iter, return_info, preconditioner)
     y, dtype = _as_working(A, y)
-    weight = as_damping(damping, y, len(A.out_shape), "lstsq")
+    weight = as_damping(damping, y, len(A.out_shape), plan.owner)
     gram = A.gram
     if gram.has_closed_solve:
         x, info = gram._solve_shifted(A.adjoint(y), weight), _at_once(A, y)

@@ -169,7 +169,7 @@ MISTAKES = {
     "a complex damping": (
         lambda: solve.lsqr(Identity(2), torch.ones(2), damping=1j),
         TypeError,
-        "lsqr: damping takes a real number or a tensor of them, got 1j",
+        r"lsqr\(Identity\): damping takes a real number or a tensor of them, got 1j",
     ),
     "a damping on another device": (
         lambda: Identity(2).solve_normal(torch.ones(3, 2, device="meta"), torch.ones(3)),
