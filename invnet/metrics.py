@@ -39,7 +39,7 @@ def psnr(x: torch.Tensor, reference: torch.Tensor, data_range: float = 1.0, *, d
     Raises
     ------
     TypeError, ValueError
-        If the images are no floating-point or complex tensors, not finite or of different shapes, there are fewer than
+        If the images are not floating-point or complex tensors, not finite or of different shapes, there are fewer than
         `dims` dimensions, or the range is not positive.
     ImportError
         If scikit-image is not installed.

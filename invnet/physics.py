@@ -185,7 +185,7 @@ class Physics(torch.nn.Module):
         Raises
         ------
         TypeError
-            If it is no floating-point or complex tensor, or complex where the noise takes real data.
+            If it is not a floating-point or complex tensor, or complex where the noise takes real data.
         ValueError
             If its shape is wrong, an entry is not finite, or the noise excludes it (negative counts).
         """

@@ -28,7 +28,7 @@ class Saturation(torch.nn.Module):
     Raises
     ------
     TypeError, ValueError
-        If an end is no finite real number, or `low` is not below `high`.
+        If an end is not a finite real number, or `low` is not below `high`.
 
     References
     ----------
@@ -80,7 +80,7 @@ class Quantize(torch.nn.Module):
     Raises
     ------
     TypeError, ValueError
-        If `bits` is no positive integer, an end is no finite real number, or `low` is not below `high`.
+        If `bits` is not a positive integer, an end is not a finite real number, or `low` is not below `high`.
 
     References
     ----------

@@ -61,7 +61,7 @@ def _operator(target: str) -> LinearOperator:
         value = getattr(value, part)
     if not isinstance(value, LinearOperator):
         if not callable(value):
-            raise TypeError(f"{target} is no LinearOperator, but {type(value).__name__}")
+            raise TypeError(f"{target} is not a LinearOperator, but {type(value).__name__}")
         try:
             value = value()
         except TypeError as error:

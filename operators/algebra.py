@@ -316,7 +316,7 @@ def normalize(operator: LinearOperator) -> LinearOperator:
 def is_unitary(operator: LinearOperator) -> bool:
     """Whether the operator is known to be unitary: with the identity as its gram, and as that of its adjoint.
 
-    An equal number of entries does not tell the second: `RealToComplex` is no map onto all complex images.
+    As many outputs as inputs do not imply the second: `RealToComplex` does not reach all complex images.
     """
     is_square = math.prod(operator.in_shape) == math.prod(operator.out_shape)  # cheap, where a gram may not be
     return is_square and operator.gram.is_identity and operator.H.gram.is_identity

@@ -136,7 +136,7 @@ class Subsample(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If a step is no integer, not positive, or their number is wrong.
+        If a step is not an integer, not positive, or their number is wrong.
 
     Examples
     --------

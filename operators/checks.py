@@ -37,7 +37,7 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
     Raises
     ------
     TypeError
-        If an entry is no integer.
+        If an entry is not an integer.
     ValueError
         If an entry is not positive.
     """
@@ -69,7 +69,7 @@ def check_number(value: float, owner: str, name: str) -> float:
     Raises
     ------
     TypeError
-        If it is no real number.
+        If it is not a real number.
     ValueError
         If it is NaN or infinite.
     """
@@ -86,7 +86,7 @@ def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:
     Raises
     ------
     TypeError
-        If it is no integer.
+        If it is not an integer.
     ValueError
         If it is smaller than one.
     """
@@ -103,7 +103,7 @@ def per_dimension(value: Shape, dims: int, owner: str, name: str) -> tuple[int, 
     Raises
     ------
     TypeError
-        If an entry is no integer.
+        If an entry is not an integer.
     ValueError
         If an entry is not positive, or their number is not `dims`.
     """
@@ -120,7 +120,7 @@ def check_tensor(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     Raises
     ------
     TypeError
-        If it is no tensor, or a tensor of integers or booleans.
+        If it is not a tensor, or a tensor of integers or booleans.
     """
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{owner}: {name} takes a torch.Tensor, {no_tensor(value)}")
@@ -146,7 +146,7 @@ def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     Raises
     ------
     TypeError
-        If it is no floating-point or complex tensor.
+        If it is not a floating-point or complex tensor.
     ValueError
         If it holds a NaN or an infinity.
     """
@@ -194,7 +194,7 @@ def shown(value: object) -> str:
 
 
 def _entries(value: Shape, count: int = 1) -> tuple[SupportsIndex, ...]:
-    """The entries of a sequence; anything else, also what is no integer and refused later, `count` times."""
+    """The entries of a sequence; anything else, also what is not an integer and refused later, `count` times."""
     is_single = not isinstance(value, Iterable) or getattr(value, "ndim", None) == 0
     return (cast(SupportsIndex, value),) * count if is_single else tuple(cast(Iterable[SupportsIndex], value))
 

@@ -168,7 +168,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         ValueError
             If the trailing shape or the device is wrong, or `_forward` gives another shape than `out_shape`.
         TypeError
-            If `x` is no floating-point or complex tensor.
+            If `x` is not a floating-point or complex tensor.
         """
         check_operand(self, x, self.in_shape, "an input")
         y = self._forward(x) if x.numel() else of_empty(self._forward, x, self.in_shape)

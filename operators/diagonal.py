@@ -29,7 +29,7 @@ class Diagonal(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the weights are no floating-point or complex tensor, or not finite.
+        If the weights are not a floating-point or complex tensor, or not finite.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class Mask(LinearOperator):
     Raises
     ------
     TypeError
-        If `mask` is no tensor.
+        If `mask` is not a tensor.
     ValueError
         If it holds other values than zeros and ones, or keeps no entry.
 

@@ -41,8 +41,8 @@ class FourierMultiplier(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the spectrum is no floating-point or complex tensor, not finite or of the wrong shape, or a dimension is out
-        of range.
+        If the spectrum is not a floating-point or complex tensor, not finite or of the wrong shape, or a dimension is
+        out of range.
 
     Examples
     --------

@@ -31,7 +31,7 @@ class Matrix(LinearOperator):
     Raises
     ------
     TypeError
-        If the matrix is no floating-point or complex tensor.
+        If the matrix is not a floating-point or complex tensor.
     ValueError
         If it has not two dimensions, is empty or not finite, or a shape has another number of entries.
 

@@ -49,7 +49,7 @@ class Toeplitz(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the kernel is no floating-point or complex tensor, is empty or not finite, or a size is even.
+        If the kernel is not a floating-point or complex tensor, is empty or not finite, or a size is even.
 
     Notes
     -----

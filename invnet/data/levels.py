@@ -27,7 +27,7 @@ class GaussianLevels:
     Raises
     ------
     TypeError, ValueError
-        If a level is no real number, not finite or negative, or the greatest is not positive or below the least.
+        If a level is not a real number, not finite or negative, or the greatest is not positive or below the least.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class GaussianLevels:
         images = tensors["x"]
         shape = images.shape[:1] + (1,) * (images.ndim - 1)
         share = torch.rand(shape, dtype=images.real.dtype, device=images.device, generator=generator)
-        # Zero itself is no level of noise.
+        # Zero itself is not a level of noise.
         sigma = (self.low + (self.high - self.low) * share).clamp_min(1e-6 * self.high)
         return Physics(Identity(tuple(images.shape[1:])), noise=Gaussian(sigma))
 

@@ -48,7 +48,7 @@ def to_deepinv(physics: Physics, rng: torch.Generator | None = None) -> deepinv.
     ImportError
         If deepinv is not installed.
     TypeError
-        If it is no Physics.
+        If it is not a Physics.
     ValueError
         If deepinv has no such noise, or there are a sensor and noise.
 

@@ -42,7 +42,7 @@ class SURE(Loss):
     Raises
     ------
     TypeError
-        If the step is no number; in training, if the noise is none of these.
+        If the step is not a number; in training, if the noise is none of these.
     ValueError
         If the step is not positive; in training, if there is no physics.
 

@@ -28,7 +28,7 @@ class Gaussian(Noise):
     Raises
     ------
     TypeError, ValueError
-        If sigma is no real number or tensor, not finite or not positive.
+        If sigma is not a real number or tensor, not finite or not positive.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Uniform(Noise):
     Raises
     ------
     TypeError, ValueError
-        If the width is no real number or tensor, not finite or not positive.
+        If the width is not a real number or tensor, not finite or not positive.
 
     Examples
     --------

@@ -27,7 +27,7 @@ class Prior(torch.nn.Module, abc.ABC):
     Raises
     ------
     TypeError, ValueError
-        If `dims` is no positive integer.
+        If `dims` is not a positive integer.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Prior(torch.nn.Module, abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If `x` is no floating-point or complex tensor, or has fewer than `dims` dimensions; if `_value` gives
+            If `x` is not a floating-point or complex tensor, or has fewer than `dims` dimensions; if `_value` gives
             another shape than that of the batch.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
@@ -97,8 +97,8 @@ class Prior(torch.nn.Module, abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If `x` is no floating-point or complex tensor or has fewer than `dims` dimensions; if the step is negative,
-            not finite, or does not broadcast to the batch; if `_prox` gives another shape than that of `x`.
+            If `x` is not a floating-point or complex tensor or has fewer than `dims` dimensions; if the step is
+            negative, not finite, or does not broadcast to the batch; if `_prox` gives another shape than that of `x`.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
         batch = x.shape[: x.ndim - self.dims]

@@ -20,7 +20,7 @@ class GradientStep(SmoothPrior):
 
         g_s(x) = \tfrac12 \lVert x - N(x, s) \rVert^2, \qquad D_s = \mathrm{Id} - \nabla g_s, \qquad R = g_s / s^2
 
-    N is any network, trained so that the denoiser D (`denoise`) denoises. Then D is no heuristic in a splitting
+    N is any network, trained so that the denoiser D (`denoise`) denoises. Then D is not a heuristic in a splitting
     method: it is a step down R, and the iteration minimises ``-log p(y | x) + strength R(x)``, which it lowers in
     every step and comes to a stationary point of. With D the mean of clean images given the noisy one,
     R is -log of the density of noisy images (Tweedie's formula), for a strength of 1.

@@ -38,7 +38,7 @@ class TotalVariation(AnalysisPrior):
     Raises
     ------
     TypeError, ValueError
-        If `dims` or `max_iter` is no positive integer, or `tol` is not positive.
+        If `dims` or `max_iter` is not a positive integer, or `tol` is not positive.
 
     References
     ----------

@@ -22,7 +22,7 @@ __all__ = ["Denoiser", "DenoiserIteration", "as_level", "inference"]
 
 Denoiser = Callable[[torch.Tensor, float | torch.Tensor], torch.Tensor]
 
-_GROWTH = 1e3  # an image this many times as large as at the start is no image
+_GROWTH = 1e3  # an image this many times as large as at the start is not an image
 
 
 class DenoiserIteration(Reconstructor):

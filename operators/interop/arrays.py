@@ -27,7 +27,7 @@ class OnArrays:
     Raises
     ------
     TypeError
-        If it is no LinearOperator, or takes real images to complex data: other libraries' operators have one type.
+        If it is not a LinearOperator, or takes real images to complex data: other libraries' operators have one type.
     ValueError
         If it is on another device.
     """

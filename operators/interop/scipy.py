@@ -37,7 +37,7 @@ def to_scipy(operator: LinearOperator) -> scipy.sparse.linalg.LinearOperator:
     Raises
     ------
     TypeError
-        If it is no LinearOperator, or takes real images to complex data.
+        If it is not a LinearOperator, or takes real images to complex data.
     ValueError
         If it is on another device than the CPU.
 

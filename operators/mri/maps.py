@@ -35,7 +35,7 @@ class SensitivityMaps(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the maps are no floating-point or complex tensor, not finite, zero everywhere, or of another number of
+        If the maps are not a floating-point or complex tensor, not finite, zero everywhere, or of another number of
         dimensions.
 
     Notes
@@ -185,7 +185,7 @@ def check_maps(maps: torch.Tensor, owner: str) -> torch.Tensor:
     Raises
     ------
     TypeError, ValueError
-        If they are no floating-point or complex tensor, not finite, or zero everywhere.
+        If they are not a floating-point or complex tensor, not finite, or zero everywhere.
     """
     check_finite(maps, owner, "maps")
     if not bool((maps.detach() != 0).any()):

@@ -38,7 +38,7 @@ def radial_trajectory(in_shape: Shape, spokes: int, samples: int, order: str = "
     Raises
     ------
     TypeError, ValueError
-        If a number is no positive integer, the shape not of two dimensions, or the order unknown.
+        If a number is not a positive integer, the shape not of two dimensions, or the order unknown.
 
     References
     ----------

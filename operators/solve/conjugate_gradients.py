@@ -186,4 +186,6 @@ def _check_semidefinite(
 ) -> None:
     # In the null space the curvature is zero but for rounding.
     if bool((stuck & (curvature < -1e-5 * (pp * qq).sqrt())).any()):
-        raise ValueError(f"{plan.owner}: the operator is not positive semidefinite: <p, A p> < 0 in a direction p of the iteration")
+        raise ValueError(
+            f"{plan.owner}: the operator is not positive semidefinite: <p, A p> < 0 for a search direction"
+        )

@@ -47,7 +47,7 @@ def norm(
     Raises
     ------
     TypeError, ValueError
-        If A is no operator, `tol` not positive, or `max_iter` no positive integer.
+        If A is not an operator, `tol` not positive, or `max_iter` not a positive integer.
 
     References
     ----------

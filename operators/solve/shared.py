@@ -37,18 +37,18 @@ T = TypeVar("T")
 
 
 def check_operator(A: LinearOperator, solver: str) -> None:
-    """Raise a TypeError if A is no operator."""
+    """Raise a TypeError if A is not an operator."""
     if not hasattr(A, "in_shape"):
         raise TypeError(f"{solver}: takes a LinearOperator, got {type(A).__name__}; Matrix makes one of a tensor")
 
 
 def check_system(A: LinearOperator, b: torch.Tensor, solver: str, adjoint: bool = False) -> None:
-    """Raise if `b` is no right-hand side of ``A x = b``, or (if `adjoint`) not one that ``A.adjoint`` takes.
+    """Raise if `b` is not a right-hand side of ``A x = b``, or (if `adjoint`) not one that ``A.adjoint`` takes.
 
     Raises
     ------
     TypeError
-        If A is no operator, or `b` no floating-point or complex tensor.
+        If A is not an operator, or `b` not a floating-point or complex tensor.
     ValueError
         If `b` has a wrong shape or is not finite.
     """
@@ -68,7 +68,7 @@ def as_damping(
     Raises
     ------
     TypeError
-        If it is no real number and no real tensor.
+        If it is neither a real number nor a real tensor.
     ValueError
         If it is negative, not finite, on another device, or does not broadcast to the batch.
     """

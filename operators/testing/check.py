@@ -111,7 +111,7 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
     AssertionError
         Listing every property that is violated, and by how much; those come first that others rest on.
     TypeError
-        If `operator` is no LinearOperator.
+        If `operator` is not a LinearOperator.
 
     Examples
     --------

@@ -452,7 +452,7 @@ def test_outputs(run, photo):
         (
             np.ones((8, 8), np.float32),
             ["inpaint", "--mask", "coils.npy"],
-            "coils.npy is no mask, which is one real image",
+            "coils.npy is not a mask, which is one real image",
         ),
         (
             np.ones((8, 8), np.float32),

@@ -89,10 +89,8 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
         )
         for v in range(block, tl.minimum(block + _BLOCK, views)):
             reach = tl.sum(tl.where(tl.arange(0, _BLOCK) == v - block, reaches, 0.0), 0)
-            candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
             seen = _seen_at(aims + 9 * v, x, y, begin, per_step, is_curved)
-            lowest = tl.maximum(tl.minimum(tl.ceil(seen - reach), detectors), -candidates)
-            lowest = tl.where(candidates == detectors, 0.0, lowest).to(tl.int32)
+            lowest, candidates = _within_reach(seen, reach, detectors)
             first_ray = tl.cast(v, tl.int64) * detectors
             view = sinograms + (group * views * detectors + first_ray) * (CHUNKS * IMAGES) + lane
             rays = table + first_ray * (2 if FIXED else 3)
@@ -143,6 +141,14 @@ def _reaches(  # type: ignore[no-untyped-def]
     off = tl.abs(_place(alpha, beta, begin, per_step, is_curved) - 0.5 * (detectors - 1))
     is_unseen = off > 0.5 * detectors + span * (half_x + half_y) + reach
     return tl.where(is_sound, tl.where(is_unseen, -1.0, tl.minimum(reach, detectors)), detectors)
+
+
+@triton.jit
+def _within_reach(seen, reach, detectors):  # type: ignore[no-untyped-def]
+    """The first detector that each pixel tries, and how many: those within reach of where it is seen, or all."""
+    candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
+    lowest = tl.maximum(tl.minimum(tl.ceil(seen - reach), detectors), -candidates)
+    return tl.where(candidates == detectors, 0.0, lowest).to(tl.int32), candidates
 
 
 @triton.jit
