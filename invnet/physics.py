@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from invnet.checks import kind
 from invnet.noise import Gaussian, Noise
 from operators import LinearOperator
-from operators.checks import check_finite, check_result, no_tensor
+from operators.checks import check_finite, check_result, kind, no_tensor
 
 __all__ = ["Physics"]
 

@@ -17,7 +17,9 @@ __all__ = [
     "check_choice",
     "check_finite",
     "check_generator",
+    "check_nonnegative",
     "check_number",
+    "check_positive",
     "check_positive_int",
     "check_result",
     "check_tensor",
@@ -77,6 +79,36 @@ def check_number(value: float, owner: str, name: str) -> float:
         raise TypeError(f"{owner}: {name} takes a real number, got {shown(value)}")
     if not math.isfinite(value):
         raise ValueError(f"{owner}: {name} must be finite, got {value}")
+    return float(value)
+
+
+def check_positive(value: float, owner: str, name: str) -> float:
+    """Return `value` as a finite float above zero.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is NaN, infinite, zero or negative.
+    """
+    if check_number(value, owner, name) <= 0:
+        raise ValueError(f"{owner}: {name} must be positive, got {value}")
+    return float(value)
+
+
+def check_nonnegative(value: float, owner: str, name: str) -> float:
+    """Return `value` as a finite float of at least zero.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is NaN, infinite or negative.
+    """
+    if check_number(value, owner, name) < 0:
+        raise ValueError(f"{owner}: {name} must be at least 0, got {value}")
     return float(value)
 
 

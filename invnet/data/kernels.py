@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 import torch
 
-from operators.checks import check_generator, check_number, check_positive_int
+from operators.checks import check_generator, check_nonnegative, check_positive, check_positive_int
 
 __all__ = ["gaussian_kernel", "motion_kernel"]
 
@@ -40,8 +40,7 @@ def gaussian_kernel(size: SupportsIndex, sigma: float) -> torch.Tensor:
             [0.0113, 0.0838, 0.0113]])
     """
     size = _odd(size, "gaussian_kernel")
-    if check_number(sigma, "gaussian_kernel", "sigma") <= 0:
-        raise ValueError(f"gaussian_kernel: sigma must be positive, got {sigma}")
+    check_positive(sigma, "gaussian_kernel", "sigma")
     position = torch.arange(size, dtype=torch.float64) - size // 2
     profile = torch.exp(-0.5 * (position / sigma) ** 2)
     kernel = torch.outer(profile, profile)
@@ -82,8 +81,7 @@ def motion_kernel(size: SupportsIndex, *, generator: torch.Generator, wander: fl
     """
     size = _odd(size, "motion_kernel")
     check_generator(generator, "motion_kernel")
-    if check_number(wander, "motion_kernel", "wander") < 0:
-        raise ValueError(f"motion_kernel: wander must be at least 0, got {wander}")
+    check_nonnegative(wander, "motion_kernel", "wander")
     steps = 50 * size
     start = torch.randn(2, dtype=torch.float64, generator=generator)
     walk = torch.randn(steps, 2, dtype=torch.float64, generator=generator).cumsum(0) / math.sqrt(steps)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import torch
 
-from invnet.checks import check_number
 from invnet.noise import Gaussian
 from invnet.physics import Physics
 from operators import Identity
+from operators.checks import check_nonnegative, check_number
 
 __all__ = ["GaussianLevels"]
 
@@ -39,10 +39,8 @@ class GaussianLevels:
 
     def __init__(self, low: float, high: float | None = None) -> None:
         high = low if high is None else high
-        self.low = check_number(low, "GaussianLevels", "low")
+        self.low = check_nonnegative(low, "GaussianLevels", "low")
         self.high = check_number(high, "GaussianLevels", "high")
-        if self.low < 0:
-            raise ValueError(f"GaussianLevels: low must be at least 0, got {low}")
         if self.high < self.low or self.high == 0:
             raise ValueError(f"GaussianLevels: high must be positive and at least low, got {low} to {high}")
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.checks import check_number
 from invnet.physics import Physics
+from operators.checks import check_number
 
 __all__ = ["Batch", "Loss", "Model"]
 

@@ -8,8 +8,7 @@ from itertools import chain
 
 import torch
 
-from invnet.checks import check_number
-from operators.checks import check_finite, check_generator, check_result, check_tensor
+from operators.checks import check_finite, check_generator, check_number, check_result, check_tensor
 from operators.registration import register_tensor
 
 __all__ = ["Noise", "Positive", "shown"]

@@ -8,7 +8,7 @@ import torch
 
 from invnet.optimize.dual_prox import dual_prox, shortened
 from operators import LinearOperator
-from operators.checks import check_positive_int, check_result, check_tensor
+from operators.checks import check_positive, check_positive_int, check_result, check_tensor
 
 __all__ = ["AnalysisPrior", "Prior"]
 
@@ -161,9 +161,8 @@ class AnalysisPrior(Prior):
 
     def __init__(self, dims: int = 2, tol: float = 1e-4, max_iter: int = 1000) -> None:
         super().__init__(dims)
-        if not tol > 0:
-            raise ValueError(f"{self.name}: tol must be positive, got {tol}")
-        self.tol, self.max_iter = tol, check_positive_int(max_iter, self.name, "max_iter")
+        self.tol = check_positive(tol, self.name, "tol")
+        self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
 
     @abc.abstractmethod
     def analysis(self, shape: tuple[int, ...]) -> LinearOperator:

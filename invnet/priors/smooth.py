@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from invnet.checks import check_number
 from invnet.optimize import Progress, descend
 from invnet.priors.base import Prior
-from operators.checks import check_positive_int, check_tensor
+from operators.checks import check_positive, check_positive_int, check_tensor
 from operators.solve import over_batch
 
 __all__ = ["SmoothPrior", "check_level", "per_sample"]
@@ -44,9 +43,8 @@ class SmoothPrior(Prior):
 
     def __init__(self, dims: int = 2, tol: float = 1e-5, max_iter: int = 500) -> None:
         super().__init__(dims)
-        if check_number(tol, self.name, "tol") <= 0:
-            raise ValueError(f"{self.name}: tol must be positive, got {tol}")
-        self.tol, self.max_iter = float(tol), check_positive_int(max_iter, self.name, "max_iter")
+        self.tol = check_positive(tol, self.name, "tol")
+        self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
 
     # ---------------------------------------------------------------- what a subclass may write
 
@@ -164,9 +162,7 @@ def check_level(sigma: float | torch.Tensor, owner: str) -> float | torch.Tensor
                 f"{owner}: sigma must be positive and finite, got {sigma.min().item():g} among its entries"
             )
         return sigma
-    if check_number(sigma, owner, "sigma") <= 0:
-        raise ValueError(f"{owner}: sigma must be positive, got {sigma}")
-    return float(sigma)
+    return check_positive(sigma, owner, "sigma")
 
 
 def per_sample(sigma: float | torch.Tensor, x: torch.Tensor, dims: int, owner: str) -> torch.Tensor:

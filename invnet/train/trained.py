@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import nn
 
-from invnet.checks import kind
 from invnet.train.checkpoint import load_checkpoint
 from invnet.train.state import check_same_model
+from operators.checks import kind
 
 __all__ = ["load_trained"]
 

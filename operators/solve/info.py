@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
-from operators.checks import check_number, check_positive_int
+from operators.checks import check_nonnegative, check_positive_int
 
 if TYPE_CHECKING:
     from operators.core import LinearOperator
@@ -78,8 +78,8 @@ class Plan:
 
     def __post_init__(self) -> None:
         owner = self.owner
-        if self.tol is not None and check_number(self.tol, owner, "tol") < 0:
-            raise ValueError(f"{owner}: tol must be at least 0, got {self.tol}")
+        if self.tol is not None:
+            check_nonnegative(self.tol, owner, "tol")
         if self.max_iter is not None:
             check_positive_int(self.max_iter, owner, "max_iter")
         if self.preconditioner is not None and not callable(self.preconditioner):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from operators.checks import check_number, check_positive_int
+from operators.checks import check_positive, check_positive_int
 from operators.solve.info import ConvergenceWarning, Map
 from operators.solve.shared import check_operator, learnable, parameter_gradients, ratio, with_tensors
 
@@ -62,8 +62,7 @@ def norm(
     """
     check_operator(A, "norm")
     owner = f"norm({A.name})"
-    if check_number(tol, owner, "tol") <= 0:
-        raise ValueError(f"{owner}: tol must be positive, got {tol}")
+    check_positive(tol, owner, "tol")
     check_positive_int(max_iter, owner, "max_iter")
     v, device = _start_vector(A, seed)
     with torch.no_grad():
