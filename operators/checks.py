@@ -25,6 +25,7 @@ __all__ = [
     "check_tensor",
     "kind",
     "no_tensor",
+    "of_any_batch",
     "per_dimension",
     "shown",
 ]
@@ -170,6 +171,11 @@ def no_tensor(value: object) -> str:
     """What came in place of a tensor, in messages; of an array, also what makes a tensor of it."""
     hint = "; operators.interop.from_array makes a tensor of it" if hasattr(value, "__dlpack__") else ""
     return f"got {kind(value)}{hint}"
+
+
+def of_any_batch(shape: Sequence[int]) -> str:
+    """A shape in messages, with the batch that may be before it: ``(..., 3, 4)``."""
+    return f"({', '.join(['...', *map(str, shape)])})"
 
 
 def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:

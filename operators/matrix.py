@@ -33,7 +33,7 @@ class Matrix(LinearOperator):
     TypeError
         If the matrix is not a floating-point or complex tensor.
     ValueError
-        If it has not two dimensions, is empty or not finite, or a shape has another number of entries.
+        If it does not have two dimensions, is empty or not finite, or a shape has another number of entries.
 
     Notes
     -----
@@ -64,7 +64,7 @@ class Matrix(LinearOperator):
         given = (m,) if out_shape is None else as_shape(out_shape, self.name, "out_shape")
         for name, shape, size in [("in_shape", taken, n), ("out_shape", given, m)]:
             if math.prod(shape) != size:
-                raise ValueError(f"{self.name}: {name} {shape} has not the {size} entries of a matrix {(m, n)}")
+                raise ValueError(f"{self.name}: {name} {shape} does not have the {size} entries of a matrix {(m, n)}")
         super().__init__(taken, given)
         self.is_sparse = matrix.layout != torch.strided
         if self.is_sparse:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from operators.checks import kind, no_tensor
+from operators.checks import kind, no_tensor, of_any_batch
 
 if TYPE_CHECKING:
     from operators.core import LinearOperator
@@ -30,8 +30,7 @@ def check_operand(operator: LinearOperator, x: torch.Tensor, shape: tuple[int, .
         raise TypeError(f"{operator.name}: takes a torch.Tensor as {what}, {no_tensor(x)}")
     size = x.shape
     if size != shape and size[len(size) - len(shape) :] != shape:  # equal where there is no batch
-        takes = ", ".join(["...", *map(str, shape)])
-        raise ValueError(f"{operator.name}: takes {what} of shape ({takes}), got {tuple(size)}")
+        raise ValueError(f"{operator.name}: takes {what} of shape {of_any_batch(shape)}, got {tuple(size)}")
     if not (x.is_floating_point() or x.is_complex()):
         raise TypeError(f"{operator.name}: takes {what} of a floating-point or complex type, got {x.dtype}")
     device = x.device

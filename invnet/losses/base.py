@@ -65,7 +65,7 @@ class Loss(torch.nn.Module, abc.ABC):
     tensor(3.)
     """
 
-    def __init__(self) -> None:  # written out for its signature, which torch's has not
+    def __init__(self) -> None:  # written out for its signature, which torch's lacks
         super().__init__()
 
     @abc.abstractmethod

@@ -42,7 +42,7 @@ class Noise(torch.nn.Module, abc.ABC):
     has_prox = False  # whether `prox` is known
     takes_complex = False  # whether the data may be complex
 
-    def __init__(self) -> None:  # written out for its signature, which torch's has not
+    def __init__(self) -> None:  # written out for its signature, which torch's lacks
         super().__init__()
 
     # ---------------------------------------------------------------- what a subclass writes

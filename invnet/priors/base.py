@@ -144,7 +144,7 @@ class AnalysisPrior(Prior):
         Relative accuracy of `prox` where it iterates: it stops when the duality gap proves it
         (see `invnet.optimize.dual_prox`).
     max_iter : int
-        ... and after as many iterations at the latest.
+        Iterations of `prox` at most.
 
     Examples
     --------

@@ -25,7 +25,7 @@ class SmoothPrior(Prior):
     tol : float
         Of `prox`, which iterates until a step is shorter than this, relative to the image.
     max_iter : int
-        ... and as many times at most.
+        Iterations of `prox` at most.
 
     Raises
     ------

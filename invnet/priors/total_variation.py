@@ -33,7 +33,7 @@ class TotalVariation(AnalysisPrior):
     tol : float
         Relative accuracy of `prox`: it stops when the duality gap proves it (see `invnet.optimize.dual_prox`).
     max_iter : int
-        ... and after as many iterations at the latest.
+        Iterations of `prox` at most.
 
     Raises
     ------

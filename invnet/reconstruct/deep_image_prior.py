@@ -133,10 +133,8 @@ class DeepImagePrior(Reconstructor):
         self._make_net = net or (lambda channels: Hourglass(out_channels=channels, dims=self.dims))
         self.joint_channels, self.prior = joint_channels, prior
         self.bounds = None if bounds is None else check_range(*bounds, self.name)
-        self.strength, self.lr = (
-            check_nonnegative(strength, self.name, "strength"),
-            check_nonnegative(lr, self.name, "lr"),
-        )
+        self.strength = check_nonnegative(strength, self.name, "strength")
+        self.lr = check_nonnegative(lr, self.name, "lr")
         self.jitter = check_nonnegative(jitter, self.name, "jitter")
         self.average = check_nonnegative(average, self.name, "average")
         if self.average >= 1:

@@ -118,7 +118,7 @@ def flat_operator(foreign: FlatForeign, in_shape: Shape | None, out_shape: Shape
     given = (m,) if out_shape is None else as_shape(out_shape, foreign.name, "out_shape")
     for name, shape, size in [("in_shape", taken, n), ("out_shape", given, m)]:
         if math.prod(shape) != size:
-            raise ValueError(f"{foreign.name}: {name} {shape} has not the {size} entries of an operator {(m, n)}")
+            raise ValueError(f"{foreign.name}: {name} {shape} does not have the {size} entries of an operator {(m, n)}")
     try:
         foreign.other.rmatvec(np.zeros(m, np.complex128 if foreign.gives_complex else np.float64))
     except (NotImplementedError, AttributeError, TypeError) as error:

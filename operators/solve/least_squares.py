@@ -45,7 +45,7 @@ def lsqr(
     """Minimise ``|A x - y|^2 + damping |x|^2`` by LSQR; without damping, the minimiser of smallest norm.
 
     Every sample of the batch stops for itself, when ``|A.H (A x - y) + damping x|`` is below ``tol |A.H y|``. Gradients
-    with respect to `y`, `damping` and the operator's parameters are implicit, also where A has not full rank.
+    with respect to `y`, `damping` and the operator's parameters are implicit, also where A lacks full rank.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from operators.checks import check_finite
+from operators.checks import check_finite, of_any_batch
 from operators.solve.info import SolverInfo
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def check_system(A: LinearOperator, b: torch.Tensor, solver: str, adjoint: bool 
     owner, shape = f"{solver}({A.name})", A.out_shape if adjoint else A.in_shape
     check_finite(b, owner, "the right-hand side")
     if b.ndim < len(shape) or b.shape[b.ndim - len(shape) :] != shape:
-        takes = ", ".join(["...", *map(str, shape)])
-        raise ValueError(f"{owner}: takes a right-hand side of shape ({takes}), got {tuple(b.shape)}")
+        raise ValueError(f"{owner}: takes a right-hand side of shape {of_any_batch(shape)}, got {tuple(b.shape)}")
 
 
 def as_damping(

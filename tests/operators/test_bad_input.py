@@ -58,7 +58,7 @@ MISTAKES = {
     "a matrix and a wrong shape": (
         lambda: Matrix(torch.ones(2, 6), in_shape=(2, 2)),
         ValueError,
-        r"Matrix: in_shape \(2, 2\) has not the 6 entries",
+        r"Matrix: in_shape \(2, 2\) does not have the 6 entries",
     ),
     "an empty mask": (lambda: Mask(torch.zeros(2, 2)), ValueError, "Mask: the mask .* is empty"),
     "a mask of other values": (lambda: Mask(torch.full((2,), 0.5)), ValueError, "Mask: mask takes zeros and ones"),
