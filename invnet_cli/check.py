@@ -41,7 +41,7 @@ def check(target: str, seed: int) -> None:
     from operators.testing import check_operator
 
     try:
-        click.echo(str(check_operator(operator, seed)))
+        click.echo(str(check_operator(operator, seed=seed)))
     except AssertionError as violations:
         click.echo(str(violations))
         raise click.exceptions.Exit(1) from violations
