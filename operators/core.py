@@ -15,7 +15,7 @@ from operators import solve
 from operators.checks import Shape, as_shape
 from operators.norm_cache import NormCache
 from operators.operands import as_declared, check_operand
-from operators.registration import register_tensor
+from operators.registration import device_of, register_tensor
 from operators.scalars import Scalar, as_scalar, reciprocal
 from operators.transpose import of_empty, transpose
 
@@ -224,8 +224,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
             Type of the unit vectors that the operator is applied to; the matrix is of the type that it gives for them.
         """
         size = math.prod(self.in_shape)
-        tensor = next(self._tensors(recurse=True), None)
-        basis = torch.eye(size, dtype=dtype, device=None if tensor is None else tensor.device)
+        basis = torch.eye(size, dtype=dtype, device=device_of(self))
         # Columns in blocks: a batch of all of them would hold size**2 numbers in every intermediate result.
         blocks = (block.reshape(-1, *self.in_shape) for block in basis.split(256))
         columns = [self(block).reshape(len(block), -1) for block in blocks]

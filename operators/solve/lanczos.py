@@ -10,6 +10,7 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from operators.checks import check_positive, check_positive_int
+from operators.registration import device_of
 from operators.solve.info import ConvergenceWarning, Map
 from operators.solve.shared import check_operator, learnable, parameter_gradients, ratio, with_tensors
 
@@ -109,8 +110,7 @@ class _WithGradient(torch.autograd.Function):
 
 
 def _start_vector(A: LinearOperator, seed: int) -> tuple[torch.Tensor, torch.device]:
-    tensor = next(iter([*A.parameters(), *A.buffers()]), None)
-    device = torch.device("cpu") if tensor is None else tensor.device
+    device = device_of(A) or torch.device("cpu")
     v = torch.randn(A.in_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     return (v / torch.linalg.vector_norm(v)).to(device), device
 
