@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 
@@ -208,22 +207,6 @@ class WeaklyConvexRidge(FilterPrior):
         # At first the knots reach to about a sixth of the noise level.
         self.log_scaling = LinearSpline(channels[-1], count, 0, highest, torch.full((count,), 1.76))
         self.log_mu = nn.Parameter(torch.tensor(4.0))
-
-    def at(self, sigma: float | torch.Tensor) -> WeaklyConvexRidge:
-        """The prior for images with noise of this level; it shares the parameters.
-
-        Parameters
-        ----------
-        sigma : float or torch.Tensor, shape of the batch or of its first dimensions
-            In units of the image, positive.
-
-        Returns
-        -------
-        WeaklyConvexRidge
-        """
-        other = copy.copy(self)
-        other.sigma = check_level(sigma, self.name)
-        return other
 
     @property
     def _level(self) -> float | torch.Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 import torch
 
 from invnet.optimize import Progress, descend
@@ -41,6 +44,8 @@ class SmoothPrior(Prior):
     tensor([[1., 1.]])
     """
 
+    sigma: float | torch.Tensor | None = None  # the noise level that the prior is for, if it knows one
+
     def __init__(self, dims: int = 2, tol: float = 1e-5, max_iter: int = 500) -> None:
         super().__init__(dims)
         self.tol = check_positive(tol, self.name, "tol")
@@ -71,8 +76,8 @@ class SmoothPrior(Prior):
         """The least known c for which ``R + c |x|^2 / 2`` is convex: 0 for a convex prior, None where none is known."""
         return None
 
-    def at(self, sigma: float | torch.Tensor) -> SmoothPrior:
-        """The prior for images with noise of this level, where that makes a difference; here it makes none.
+    def at(self, sigma: float | torch.Tensor) -> Self:
+        """The prior for images with noise of this level, where it has one.
 
         Parameters
         ----------
@@ -81,11 +86,15 @@ class SmoothPrior(Prior):
 
         Returns
         -------
-        SmoothPrior
-            One that shares the parameters.
+        prior of the same class
+            It shares the parameters. A prior that knows no noise level is the same for all.
         """
-        check_level(sigma, self.name)
-        return self
+        level = check_level(sigma, self.name)
+        if self.sigma is None:
+            return self
+        other = copy.copy(self)
+        other.sigma = level
+        return other
 
     # ---------------------------------------------------------------- what every smooth prior has
 
