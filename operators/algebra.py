@@ -114,7 +114,8 @@ class Compose(LinearOperator):
         return self.inner.gram if middle.is_identity else compose(self.inner.H, compose(middle, self.inner))
 
     def _cogram(self) -> LinearOperator:
-        return compose(self.inner.H, self.outer.H).gram  # a subclass may have another adjoint operator, which asks here
+        # Not the gram of `self.H`: the adjoint operator of a subclass may ask for this very cogram.
+        return compose(self.inner.H, self.outer.H).gram
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         simpler = simplified(self.inner, inner)
@@ -276,7 +277,7 @@ def add(first: LinearOperator, second: LinearOperator) -> LinearOperator:
 
 
 def _may_merge(operator: LinearOperator, other: LinearOperator) -> bool:
-    # A merged number would be a copy of a parameter as it is now: it must stay what training changes.
+    # Merged numbers are made from a parameter as it is now, and would not follow it through training.
     return not (operator.merges_numbers and (operator._parameters or other._parameters))
 
 

@@ -60,7 +60,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
     has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
     runs_on_cpu_only = False  # whether it refuses tensors on other devices
-    merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
+    merges_numbers = False  # whether its sums and products with others are one operator, of numbers made from both's
     __array_ufunc__ = None  # else ``array * A`` would be NumPy's: an array of operators, one for each entry
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
@@ -212,6 +212,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Where it takes an iteration (`operators.solve.norm`), an operator of this package keeps it for as long as its
         tensors stay the same and take no gradients.
+
+        Returns
+        -------
+        torch.Tensor, shape ``()``
         """
         return self._norm()
 
@@ -352,6 +356,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return copied
 
     def _tensors(self, recurse: bool = False) -> Iterator[torch.Tensor]:
+        """Its own parameters and buffers, with `recurse` those of its parts, too."""
         if recurse:
             return chain(self.parameters(), self.buffers())
         return (t for t in chain(self._parameters.values(), self._buffers.values()) if t is not None)
