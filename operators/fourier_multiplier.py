@@ -9,6 +9,7 @@ import torch
 from operators.algebra import Adjoint, identity_multiple
 from operators.checks import Shape, check_finite
 from operators.core import LinearOperator
+from operators.diagonal import shifted_inverse
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place, squared_magnitude, trailing_dims
 from operators.kernel_cache import KernelCache
 from operators.scalars import Scalar, is_complex
@@ -119,13 +120,7 @@ class FourierMultiplier(LinearOperator):
         return self.spectrum.abs().max()
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        shift = over_batch(shift, self.in_shape)
-        # Without a shift, what is zero but for rounding has no inverse; with one, all of A + shift is positive.
-        size = self.spectrum.abs()
-        rounding = 10 * torch.finfo(size.dtype).eps * size.max()
-        total = self.spectrum + shift
-        is_zero = torch.where(shift == 0, size <= rounding, total == 0)
-        inverse = torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, total))
+        inverse = shifted_inverse(self.spectrum, over_batch(shift, self.in_shape))
         b = self._promoted(b, inverse)
         return self._filtered(b, _in_precision_of(inverse, b))
 
