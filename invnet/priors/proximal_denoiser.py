@@ -118,7 +118,7 @@ class ProximalDenoiser(torch.nn.Module):
             z = descend(objective.y, objective.value, objective.value_and_gradient, progress)
         if not torch.is_grad_enabled():
             return z
-        # A Newton step from the minimum is not a step, but one that depends on the parameters as the minimum does.
+        # A Newton step from the minimum has length zero, but depends on the parameters as the minimum does.
         step = objective.gradient(z)
         if not step.requires_grad:
             return z

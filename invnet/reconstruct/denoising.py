@@ -21,7 +21,7 @@ __all__ = ["Denoiser", "DenoiserIteration", "inference"]
 
 Denoiser = Callable[[torch.Tensor, float | torch.Tensor], torch.Tensor]
 
-_GROWTH = 1e3  # an image this many times as large as at the start is not an image
+_GROWTH = 1e3  # an iteration whose image has grown this much since its start has diverged
 
 
 class DenoiserIteration(Reconstructor):

@@ -39,7 +39,7 @@ def read_dicom(path: str | Path) -> Volume:
     Raises
     ------
     ValueError
-        If a file is not a whole DICOM image, or compressed in a way that no installed package decodes; if a folder
+        If a file is not a complete DICOM image, or compressed in a way that no installed package decodes; if a folder
         holds no image, several series, slices of different shapes, at the same place, or with gaps.
     OSError
         If there is no such file.

@@ -35,7 +35,7 @@ def read_picture(path: str | Path) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the file is not a whole PNG or JPEG picture, or colour of 16 bits, which Pillow would read in 8.
+        If the file is not a complete PNG or JPEG picture, or colour of 16 bits, which Pillow would read in 8.
     OSError
         If there is no such file.
     ImportError
@@ -133,7 +133,7 @@ def read_tiff(path: str | Path) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the file is not a whole TIFF, or compressed in a way that no installed package decodes.
+        If the file is not a complete TIFF, or compressed in a way that no installed package decodes.
     OSError
         If there is no such file.
     ImportError
