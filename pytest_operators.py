@@ -26,11 +26,11 @@ def check_operator() -> Callable[..., Any]:
     """
     from operators.testing import check_operator as check
 
-    def checked(operator: Any, seed: int = 0) -> Any:
+    def checked(operator: Any, *, seed: int = 0) -> Any:
         with warnings.catch_warnings():
             # torch's own: by its forward mode, and by compressed sparse tensors.
             warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)
             warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-            return check(operator, seed)
+            return check(operator, seed=seed)
 
     return checked

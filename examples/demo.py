@@ -22,7 +22,7 @@ STRENGTH = 12.0  # of the prior: it belongs to photographs in [0, 1], not to a m
 def photographs_and_physics(generator):
     """What is measured in the demo, and how, by the kind of measurement."""
     shape = (SIZE, SIZE)
-    blur = operators.Convolution(invnet.data.motion_kernel(31, generator), shape, padding="valid")
+    blur = operators.Convolution(invnet.data.motion_kernel(31, generator=generator), shape, padding="valid")
     holes = operators.Mask(torch.rand(shape, generator=generator) > 0.7)
     coarse = operators.Downsample(shape, factor=4)
     return {

@@ -43,7 +43,7 @@ def main():
 
     generator = torch.Generator().manual_seed(0)
     truth = invnet.data.sample_image("camera", size=SIZE)
-    blur = operators.Convolution(invnet.data.motion_kernel(21, generator), (SIZE, SIZE), padding="circular")
+    blur = operators.Convolution(invnet.data.motion_kernel(21, generator=generator), (SIZE, SIZE), padding="circular")
     physics = invnet.Physics(blur, noise=invnet.noise.Gaussian(NOISE))
     measurement = physics(truth, generator=generator)
 

@@ -13,7 +13,7 @@ def check_range(low: float, high: float, owner: str) -> tuple[float, float]:
     Raises
     ------
     TypeError
-        If one is no real number.
+        If one is not a real number.
     ValueError
         If one is not finite, or `low` is not below `high`.
     """

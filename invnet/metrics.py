@@ -8,8 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from invnet.checks import check_number
-from operators.checks import check_finite
+from operators.checks import check_finite, check_positive
 from operators.extras import require
 
 __all__ = ["psnr", "ssim"]
@@ -39,7 +38,7 @@ def psnr(x: torch.Tensor, reference: torch.Tensor, data_range: float = 1.0, *, d
     Raises
     ------
     TypeError, ValueError
-        If the images are no floating-point or complex tensors, not finite or of different shapes, there are fewer than
+        If the images are not floating-point or complex tensors, not finite or of different shapes, there are fewer than
         `dims` dimensions, or the range is not positive.
     ImportError
         If scikit-image is not installed.
@@ -118,8 +117,7 @@ def _pair(
         )
     if not 1 <= dims <= x.ndim:
         raise ValueError(f"{owner}: takes images of {dims} dimensions, got a tensor of shape {tuple(x.shape)}")
-    if not check_number(data_range, owner, "data_range") > 0:
-        raise ValueError(f"{owner}: data_range must be positive, got {data_range}")
+    check_positive(data_range, owner, "data_range")
     first, second = (image.detach().abs() if image.is_complex() else image.detach() for image in (x, reference))
     return first.cpu().double(), second.cpu().double()
 

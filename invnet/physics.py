@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from invnet.checks import kind
 from invnet.noise import Gaussian, Noise
 from operators import LinearOperator
-from operators.checks import check_finite, check_result, no_tensor
+from operators.checks import check_finite, check_result, kind, no_tensor, of_any_batch
 
 __all__ = ["Physics"]
 
@@ -185,7 +184,7 @@ class Physics(torch.nn.Module):
         Raises
         ------
         TypeError
-            If it is no floating-point or complex tensor, or complex where the noise takes real data.
+            If it is not a floating-point or complex tensor, or complex where the noise takes real data.
         ValueError
             If its shape is wrong, an entry is not finite, or the noise excludes it (negative counts).
         """
@@ -199,8 +198,7 @@ class Physics(torch.nn.Module):
             raise TypeError(f"Physics: takes a torch.Tensor as a measurement, {no_tensor(y)}")
         shape = self.operator.out_shape
         if y.ndim < len(shape) or y.shape[y.ndim - len(shape) :] != shape:
-            takes = ", ".join(["...", *map(str, shape)])
             raise ValueError(
-                f"Physics: takes a measurement of shape ({takes}), as {self.operator.name} gives it, "
+                f"Physics: takes a measurement of shape {of_any_batch(shape)}, as {self.operator.name} gives it, "
                 f"got {tuple(y.shape)}"
             )

@@ -74,8 +74,8 @@ def compare(
     Raises
     ------
     TypeError, ValueError
-        If an image is no finite real or complex tensor of such a shape, there is none, rows have different columns, a
-        title is unknown, the range is empty, or a box is not inside of the image.
+        If an image is not a finite real or complex tensor of such a shape, there is none, rows have different columns,
+        a title is unknown, the range is empty, or a box is not inside of the image.
     ImportError
         If matplotlib, or scikit-image where PSNR is asked for, is not installed.
 

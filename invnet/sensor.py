@@ -13,12 +13,12 @@ __all__ = ["Quantize", "Saturation"]
 
 
 class Saturation(torch.nn.Module):
-    r"""A detector of limited range: values beyond it read as its ends. Of complex data, the parts each.
+    r"""A detector of limited range: values beyond it read as its ends.
 
-    The gradient is straight-through (Bengio et al. 2013): that of the identity, also where the detector is saturated.
-    With it, the gradient of a squared error, :math:`\mathrm{clip}(u) - y`, is that of a convex function of u (Auer et
-    al. 1996), which pulls a value beyond the range back unless the measurement is saturated too; the true gradient is
-    zero there and never would.
+    Of complex data, the real and the imaginary part are limited, each by itself. The gradient is straight-through
+    (Bengio et al. 2013): that of the identity, also where the detector is saturated. With it, the gradient of a squared
+    error, :math:`\mathrm{clip}(u) - y`, is that of a convex function of u (Auer et al. 1996), which pulls a value
+    beyond the range back unless the measurement is saturated too; the true gradient is zero there and never would.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class Saturation(torch.nn.Module):
     Raises
     ------
     TypeError, ValueError
-        If an end is no finite real number, or `low` is not below `high`.
+        If an end is not a finite real number, or `low` is not below `high`.
 
     References
     ----------
@@ -68,7 +68,8 @@ class Saturation(torch.nn.Module):
 class Quantize(torch.nn.Module):
     """An analogue-to-digital converter: limits to a range and rounds to one of ``2**bits`` levels, both ends included.
 
-    Of complex data, the parts each. The gradient is straight-through, as that of `Saturation` and for the same reason.
+    Of complex data, the real and the imaginary part are rounded, each by itself. The gradient is straight-through, as
+    that of `Saturation` and for the same reason.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class Quantize(torch.nn.Module):
     Raises
     ------
     TypeError, ValueError
-        If `bits` is no positive integer, an end is no finite real number, or `low` is not below `high`.
+        If `bits` is not a positive integer, an end is not a finite real number, or `low` is not below `high`.
 
     References
     ----------

@@ -41,7 +41,7 @@ def check(target: str, seed: int) -> None:
     from operators.testing import check_operator
 
     try:
-        click.echo(str(check_operator(operator, seed)))
+        click.echo(str(check_operator(operator, seed=seed)))
     except AssertionError as violations:
         click.echo(str(violations))
         raise click.exceptions.Exit(1) from violations
@@ -61,7 +61,7 @@ def _operator(target: str) -> LinearOperator:
         value = getattr(value, part)
     if not isinstance(value, LinearOperator):
         if not callable(value):
-            raise TypeError(f"{target} is no LinearOperator, but {type(value).__name__}")
+            raise TypeError(f"{target} is not a LinearOperator, but {type(value).__name__}")
         try:
             value = value()
         except TypeError as error:

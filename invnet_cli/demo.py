@@ -58,7 +58,7 @@ def _instruments(size: int, generator: torch.Generator) -> dict[str, invnet.Phys
     import operators
 
     shape = (size, size)
-    kernel = invnet.data.motion_kernel(21, generator)
+    kernel = invnet.data.motion_kernel(21, generator=generator)
     angles = torch.arange(60) * torch.pi / 60
     mask = operators.mri.poisson_disc_mask(shape, acceleration=4, generator=generator, calibration=24)
     image = operators.RealToComplex(shape)

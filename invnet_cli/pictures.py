@@ -96,10 +96,10 @@ def _kernel(settings: Settings) -> torch.Tensor:
         return gaussian_kernel(2 * math.ceil(3 * settings.blur) + 1, settings.blur)
     kernel = load(Path(settings.kernel), None)
     if not isinstance(kernel, torch.Tensor) or kernel.is_complex():
-        raise ValueError(f"{settings.kernel} is no kernel, which is a real image")
+        raise ValueError(f"{settings.kernel} is not a kernel, which is a real image")
     kernel = kernel.float().mean(0) if kernel.ndim == 3 and len(kernel) == 3 else kernel.float()
     if kernel.ndim != 2 or not bool(torch.isfinite(kernel).all()) or not kernel.sum().item() > 0:
-        raise ValueError(f"{settings.kernel} is no kernel: it takes two dimensions and a positive sum")
+        raise ValueError(f"{settings.kernel} is not a kernel: it takes two dimensions and a positive sum")
     return kernel / kernel.sum()
 
 
@@ -111,7 +111,7 @@ def _known(image: torch.Tensor, settings: Settings) -> torch.Tensor:
     else:
         mask = load(Path(settings.mask), None)
         if not isinstance(mask, torch.Tensor) or mask.is_complex() or mask.shape[:-2] not in ((), (1,), (3,)):
-            raise ValueError(f"{settings.mask} is no mask, which is one real image, grey or in colour")
+            raise ValueError(f"{settings.mask} is not a mask, which is one real image, grey or in colour")
         bright = mask if mask.dtype == torch.bool else mask.abs() > 0.5 * mask.abs().max()
         known = bright.reshape(-1, *mask.shape[-2:])[0]
         if known.shape != image.shape[-2:]:

@@ -114,7 +114,8 @@ class Compose(LinearOperator):
         return self.inner.gram if middle.is_identity else compose(self.inner.H, compose(middle, self.inner))
 
     def _cogram(self) -> LinearOperator:
-        return compose(self.inner.H, self.outer.H).gram  # a subclass may have another adjoint operator, which asks here
+        # Not the gram of `self.H`: the adjoint operator of a subclass may ask for this very cogram.
+        return compose(self.inner.H, self.outer.H).gram
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         simpler = simplified(self.inner, inner)
@@ -276,7 +277,7 @@ def add(first: LinearOperator, second: LinearOperator) -> LinearOperator:
 
 
 def _may_merge(operator: LinearOperator, other: LinearOperator) -> bool:
-    # A merged number would be a copy of a parameter as it is now: it must stay what training changes.
+    # Merged numbers are made from a parameter as it is now, and would not follow it through training.
     return not (operator.merges_numbers and (operator._parameters or other._parameters))
 
 
@@ -316,7 +317,7 @@ def normalize(operator: LinearOperator) -> LinearOperator:
 def is_unitary(operator: LinearOperator) -> bool:
     """Whether the operator is known to be unitary: with the identity as its gram, and as that of its adjoint.
 
-    An equal number of entries does not tell the second: `RealToComplex` is no map onto all complex images.
+    As many outputs as inputs do not imply the second: `RealToComplex` does not reach all complex images.
     """
     is_square = math.prod(operator.in_shape) == math.prod(operator.out_shape)  # cheap, where a gram may not be
     return is_square and operator.gram.is_identity and operator.H.gram.is_identity

@@ -7,9 +7,8 @@ import torch
 from operators.algebra import identity_multiple
 from operators.checks import Shape, as_shape, per_dimension
 from operators.core import LinearOperator
-from operators.diagonal import divided
 from operators.scalars import Scalar
-from operators.solve import over_batch
+from operators.solve import over_batch, ratio
 
 __all__ = ["Identity", "RealToComplex", "Subsample", "Zero"]
 
@@ -109,7 +108,7 @@ class Zero(LinearOperator):
         return torch.zeros(())
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        return divided(b, over_batch(shift, self.in_shape))
+        return ratio(b, over_batch(shift, self.in_shape))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         return Zero(inner.in_shape, self.out_shape)
@@ -136,7 +135,7 @@ class Subsample(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If a step is no integer, not positive, or their number is wrong.
+        If a step is not an integer, not positive, or their number is wrong.
 
     Examples
     --------

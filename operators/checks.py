@@ -17,12 +17,15 @@ __all__ = [
     "check_choice",
     "check_finite",
     "check_generator",
+    "check_nonnegative",
     "check_number",
+    "check_positive",
     "check_positive_int",
     "check_result",
     "check_tensor",
     "kind",
     "no_tensor",
+    "of_any_batch",
     "per_dimension",
     "shown",
 ]
@@ -37,7 +40,7 @@ def as_shape(shape: Shape, owner: str, name: str = "in_shape") -> tuple[int, ...
     Raises
     ------
     TypeError
-        If an entry is no integer.
+        If an entry is not an integer.
     ValueError
         If an entry is not positive.
     """
@@ -69,7 +72,7 @@ def check_number(value: float, owner: str, name: str) -> float:
     Raises
     ------
     TypeError
-        If it is no real number.
+        If it is not a real number.
     ValueError
         If it is NaN or infinite.
     """
@@ -80,13 +83,43 @@ def check_number(value: float, owner: str, name: str) -> float:
     return float(value)
 
 
+def check_positive(value: float, owner: str, name: str) -> float:
+    """Return `value` as a finite float above zero.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is NaN, infinite, zero or negative.
+    """
+    if check_number(value, owner, name) <= 0:
+        raise ValueError(f"{owner}: {name} must be positive, got {value}")
+    return float(value)
+
+
+def check_nonnegative(value: float, owner: str, name: str) -> float:
+    """Return `value` as a finite float of at least zero.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is NaN, infinite or negative.
+    """
+    if check_number(value, owner, name) < 0:
+        raise ValueError(f"{owner}: {name} must be at least 0, got {value}")
+    return float(value)
+
+
 def check_positive_int(value: SupportsIndex, owner: str, name: str) -> int:
     """Return `value` as an integer of at least one.
 
     Raises
     ------
     TypeError
-        If it is no integer.
+        If it is not an integer.
     ValueError
         If it is smaller than one.
     """
@@ -103,7 +136,7 @@ def per_dimension(value: Shape, dims: int, owner: str, name: str) -> tuple[int, 
     Raises
     ------
     TypeError
-        If an entry is no integer.
+        If an entry is not an integer.
     ValueError
         If an entry is not positive, or their number is not `dims`.
     """
@@ -120,7 +153,7 @@ def check_tensor(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     Raises
     ------
     TypeError
-        If it is no tensor, or a tensor of integers or booleans.
+        If it is not a tensor, or a tensor of integers or booleans.
     """
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{owner}: {name} takes a torch.Tensor, {no_tensor(value)}")
@@ -140,13 +173,18 @@ def no_tensor(value: object) -> str:
     return f"got {kind(value)}{hint}"
 
 
+def of_any_batch(shape: Sequence[int]) -> str:
+    """A shape in messages, with the batch that may be before it: ``(..., 3, 4)``."""
+    return f"({', '.join(['...', *map(str, shape)])})"
+
+
 def check_finite(value: torch.Tensor, owner: str, name: str) -> torch.Tensor:
     """Return the tensor `value` if it is floating-point or complex and every entry is finite.
 
     Raises
     ------
     TypeError
-        If it is no floating-point or complex tensor.
+        If it is not a floating-point or complex tensor.
     ValueError
         If it holds a NaN or an infinity.
     """
@@ -194,7 +232,7 @@ def shown(value: object) -> str:
 
 
 def _entries(value: Shape, count: int = 1) -> tuple[SupportsIndex, ...]:
-    """The entries of a sequence; anything else, also what is no integer and refused later, `count` times."""
+    """The entries of a sequence; anything else, also what is not an integer and refused later, `count` times."""
     is_single = not isinstance(value, Iterable) or getattr(value, "ndim", None) == 0
     return (cast(SupportsIndex, value),) * count if is_single else tuple(cast(Iterable[SupportsIndex], value))
 

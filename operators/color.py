@@ -89,8 +89,8 @@ class ChannelMix(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the matrix is no finite floating-point or complex tensor of two dimensions, or its columns are not as many as
-        the channels.
+        If the matrix is not a finite floating-point or complex tensor of two dimensions, or its columns are not as many
+        as the channels.
 
     Examples
     --------

@@ -64,9 +64,9 @@ class Convolution(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the kernel is no floating-point or complex tensor, empty, not finite, or does not fit `in_shape`; if it is
-        even where an odd one is needed, or larger than the padding allows; if a stride is no positive integer; or if a
-        name is unknown.
+        If the kernel is not a floating-point or complex tensor, is empty, not finite, or does not fit `in_shape`; if it
+        is even where an odd one is needed, or larger than the padding allows; if a stride is not a positive integer; or
+        if a name is unknown.
 
     Notes
     -----
@@ -237,7 +237,7 @@ def check_kernel(kernel: torch.Tensor, shape: tuple[int, ...], owner: str) -> tu
     Raises
     ------
     TypeError, ValueError
-        If it is no floating-point or complex tensor, empty, not finite, or of a wrong number of dimensions.
+        If it is not a floating-point or complex tensor, is empty, not finite, or of a wrong number of dimensions.
     """
     check_finite(kernel, owner, "kernel")
     dims = kernel.ndim if kernel.ndim == len(shape) else kernel.ndim - 2

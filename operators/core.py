@@ -12,9 +12,10 @@ from typing import overload
 import torch
 
 from operators import solve
-from operators.checks import Shape, as_shape, kind, no_tensor
+from operators.checks import Shape, as_shape
 from operators.norm_cache import NormCache
-from operators.registration import register_tensor
+from operators.operands import as_declared, check_operand
+from operators.registration import device_of, register_tensor
 from operators.scalars import Scalar, as_scalar, reciprocal
 from operators.transpose import of_empty, transpose
 
@@ -59,8 +60,8 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     has_closed_solve = False  # whether `_solve_shifted` is a closed form rather than an iteration
     has_fast_gram = False  # whether its gram is cheaper than it and then its adjoint
     runs_on_cpu_only = False  # whether it refuses tensors on other devices
-    merges_numbers = False  # whether its sums and products with others are new operators of merged numbers
-    __array_ufunc__ = None  # else NumPy multiplies it by each entry of an array, and makes an array of operators
+    merges_numbers = False  # whether its sums and products with others are one operator, of numbers made from both's
+    __array_ufunc__ = None  # else ``array * A`` would be NumPy's: an array of operators, one for each entry
 
     def __init__(self, in_shape: Shape, out_shape: Shape) -> None:
         super().__init__()
@@ -79,6 +80,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return transpose(self, y)
 
     def _adjoint_operator(self) -> LinearOperator:
+        """The adjoint as an operator."""
         return algebra.Adjoint(self)
 
     def _gram(self) -> LinearOperator:
@@ -90,9 +92,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return algebra.Gram(algebra.Adjoint(self))
 
     def _norm(self) -> torch.Tensor:
+        """The largest singular value."""
         return self._norm_cache.get(self, lambda: solve.norm(self))
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
+        """A fast approximate inverse of ``y`` of shape ``(*batch, *out_shape)``."""
         # One Landweber step from zero: the adjoint at the scale of the image.
         return self._adjoint(y) * reciprocal(self.norm().detach() ** 2)
 
@@ -101,6 +105,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return solve.cg(self, b, shift=shift)
 
     def _solve_normal(self, b: torch.Tensor, damping: torch.Tensor) -> torch.Tensor:
+        """Solve ``(A.H A + damping I) x = b``; `damping` broadcasts to the batch."""
         gram = self.gram
         if gram.has_closed_solve or not bool((damping > 0).all()):
             return gram._solve_shifted(b, damping)
@@ -124,6 +129,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return None
 
     def _scaled_by(self, scalar: Scalar) -> LinearOperator:
+        """``scalar * self``."""
         return algebra.Scaled(scalar, self)
 
     def _weighted_gram(self, weight: LinearOperator) -> LinearOperator | None:
@@ -131,7 +137,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return None
 
     def _real_part(self) -> LinearOperator | None:
-        """What it does to real images, of which the real part is taken, where that simplifies; else None."""
+        """The map of a real image to the real part of what it gives, where that simplifies, else None."""
         return None
 
     def _register(self, name: str, value: torch.Tensor) -> None:
@@ -162,11 +168,11 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         ValueError
             If the trailing shape or the device is wrong, or `_forward` gives another shape than `out_shape`.
         TypeError
-            If `x` is no floating-point or complex tensor.
+            If `x` is not a floating-point or complex tensor.
         """
-        self._check(x, self.in_shape, "an input")
+        check_operand(self, x, self.in_shape, "an input")
         y = self._forward(x) if x.numel() else of_empty(self._forward, x, self.in_shape)
-        return self._as_declared(y, x, self.in_shape, self.out_shape, "_forward")
+        return as_declared(self, y, x, self.in_shape, self.out_shape, "_forward")
 
     def adjoint(self, y: torch.Tensor) -> torch.Tensor:
         """Apply the adjoint: ``<A x, y> = <x, A.adjoint(y)>`` with ``<u, v> = sum(conj(u) v)``.
@@ -184,9 +190,9 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         TypeError, ValueError
             As for a call of the operator.
         """
-        self._check(y, self.out_shape, "an adjoint input")
+        check_operand(self, y, self.out_shape, "an adjoint input")
         x = self._adjoint(y) if y.numel() else of_empty(self._adjoint, y, self.out_shape)
-        return self._as_declared(x, y, self.out_shape, self.in_shape, "_adjoint")
+        return as_declared(self, x, y, self.out_shape, self.in_shape, "_adjoint")
 
     @property
     def H(self) -> LinearOperator:  # noqa: N802 (the field's name)
@@ -206,6 +212,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Where it takes an iteration (`operators.solve.norm`), an operator of this package keeps it for as long as its
         tensors stay the same and take no gradients.
+
+        Returns
+        -------
+        torch.Tensor, shape ``()``
         """
         return self._norm()
 
@@ -215,11 +225,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         Parameters
         ----------
         dtype : torch.dtype
-            Type of the unit vectors that the operator is applied to.
+            Type of the unit vectors that the operator is applied to; the matrix is of the type that it gives for them.
         """
         size = math.prod(self.in_shape)
-        tensor = next(self._tensors(recurse=True), None)
-        basis = torch.eye(size, dtype=dtype, device=None if tensor is None else tensor.device)
+        basis = torch.eye(size, dtype=dtype, device=device_of(self))
         # Columns in blocks: a batch of all of them would hold size**2 numbers in every intermediate result.
         blocks = (block.reshape(-1, *self.in_shape) for block in basis.split(256))
         columns = [self(block).reshape(len(block), -1) for block in blocks]
@@ -238,8 +247,13 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         Returns
         -------
         torch.Tensor, shape ``(*batch, *in_shape)``
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `adjoint`.
         """
-        self._check(y, self.out_shape, "a measurement")
+        check_operand(self, y, self.out_shape, "a measurement")
         return self._direct_inverse(y)
 
     def pinv(self, y: torch.Tensor) -> torch.Tensor:
@@ -252,6 +266,13 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         Returns
         -------
         torch.Tensor, shape ``(*batch, *in_shape)``
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `y` has a wrong shape or type, or is not finite.
+        FloatingPointError
+            If the result is not finite.
         """
         return solve.lstsq(self, y)
 
@@ -270,10 +291,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
 
         Raises
         ------
-        ValueError
-            If the damping is negative or not finite.
+        TypeError, ValueError
+            If `b` has a wrong shape, type or device, or the damping is not a number, negative, or not finite.
         """
-        self._check(b, self.in_shape, "a right-hand side")
+        check_operand(self, b, self.in_shape, "a right-hand side")
         return self._solve_normal(b, solve.as_damping(damping, b, len(self.in_shape), self.name))
 
     # ---------------------------------------------------------------- algebra
@@ -285,7 +306,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     def __matmul__(self, other: LinearOperator | torch.Tensor) -> LinearOperator | torch.Tensor:
         if isinstance(other, LinearOperator):
             return algebra.compose(self, other)
-        if isinstance(other, torch.Tensor) or hasattr(other, "__dlpack__"):  # which a call refuses in words
+        if isinstance(other, torch.Tensor) or hasattr(other, "__dlpack__"):  # of arrays, the call says what to do
             return self(other)
         return NotImplemented
 
@@ -319,7 +340,7 @@ class LinearOperator(torch.nn.Module, abc.ABC):
     def __neg__(self) -> LinearOperator:
         return self * -1
 
-    # ---------------------------------------------------------------- looks and checks
+    # ---------------------------------------------------------------- text, copies, tensors
 
     def __repr__(self) -> str:
         details = self.extra_repr()
@@ -335,36 +356,10 @@ class LinearOperator(torch.nn.Module, abc.ABC):
         return copied
 
     def _tensors(self, recurse: bool = False) -> Iterator[torch.Tensor]:
+        """Its own parameters and buffers, with `recurse` those of its parts, too."""
         if recurse:
             return chain(self.parameters(), self.buffers())
         return (t for t in chain(self._parameters.values(), self._buffers.values()) if t is not None)
-
-    def _check(self, x: torch.Tensor, shape: tuple[int, ...], what: str) -> None:
-        if not isinstance(x, torch.Tensor):
-            raise TypeError(f"{self.name}: takes a torch.Tensor as {what}, {no_tensor(x)}")
-        size = x.shape
-        if size != shape and size[len(size) - len(shape) :] != shape:  # first what is fast to tell: no batch
-            takes = ", ".join(["...", *map(str, shape)])
-            raise ValueError(f"{self.name}: takes {what} of shape ({takes}), got {tuple(size)}")
-        if not (x.is_floating_point() or x.is_complex()):
-            raise TypeError(f"{self.name}: takes {what} of a floating-point or complex type, got {x.dtype}")
-        device = x.device
-        for tensors in (self._parameters, self._buffers):  # not by `_tensors`, as every call comes here
-            for tensor in tensors.values():
-                if tensor is not None and tensor.device != device and tensor.ndim > 0:  # torch mixes scalars of any
-                    raise ValueError(f"{self.name}: takes {what} on its device {tensor.device}, got {device}")
-
-    def _as_declared(
-        self, result: torch.Tensor, x: torch.Tensor, taken: tuple[int, ...], given: tuple[int, ...], hook: str
-    ) -> torch.Tensor:
-        """What a subclass's hook gives for `x`, if it is of the shape that the operator declares."""
-        if not isinstance(result, torch.Tensor):
-            raise TypeError(f"{self.name}: {hook} gives {kind(result)}, where a tensor is due")
-        size = x.shape
-        due = given if size == taken else size[: len(size) - len(taken)] + given  # first what is fast to tell
-        if result.shape != due:
-            raise ValueError(f"{self.name}: {hook} maps {tuple(x.shape)} to {tuple(result.shape)}, not {tuple(due)}")
-        return result
 
 
 # The operators that the methods above make are subclasses of the one that has these methods, so that their file can

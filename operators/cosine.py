@@ -9,6 +9,7 @@ import torch
 from operators.algebra import identity_multiple
 from operators.core import LinearOperator
 from operators.cosine_transform import cosine_transform, has_cosine_transform, inverse_cosine_transform
+from operators.diagonal import shifted_inverse
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary
 from operators.scalars import Scalar, is_complex
 from operators.solve import over_batch
@@ -57,12 +58,7 @@ class CosineDiagonal(LinearOperator):
         return self.eigenvalues.abs().max()
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        shift = over_batch(shift, self.in_shape)
-        # Without a shift, what is zero but for rounding has no inverse.
-        size = self.eigenvalues.abs()
-        is_zero = (shift == 0) & (size <= 10 * torch.finfo(size.dtype).eps * size.max())
-        inverse = torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, self.eigenvalues + shift))
-        return self._filtered(b, inverse)
+        return self._filtered(b, shifted_inverse(self.eigenvalues, over_batch(shift, self.in_shape)))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         return CosineDiagonal(self.eigenvalues * inner.eigenvalues) if isinstance(inner, CosineDiagonal) else None

@@ -40,7 +40,7 @@ def pipe_menon(points: torch.Tensor, in_shape: Shape, iterations: int = 30) -> t
     Raises
     ------
     TypeError, ValueError
-        If `iterations` or `in_shape` are no positive integers, or the points not finite or of other dimensions.
+        If `iterations` or `in_shape` are not positive integers, or the points not finite or of other dimensions.
     ImportError
         If finufft is not installed.
 

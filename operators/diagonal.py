@@ -10,9 +10,9 @@ from operators.algebra import Adjoint, identity_multiple
 from operators.checks import check_finite, no_tensor
 from operators.core import LinearOperator
 from operators.scalars import Scalar
-from operators.solve import over_batch
+from operators.solve import over_batch, ratio
 
-__all__ = ["Diagonal", "Mask", "diagonal_of", "divided"]
+__all__ = ["Diagonal", "Mask", "diagonal_of", "shifted_inverse"]
 
 
 class Diagonal(LinearOperator):
@@ -29,7 +29,7 @@ class Diagonal(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the weights are no floating-point or complex tensor, or not finite.
+        If the weights are not a floating-point or complex tensor, or not finite.
 
     Examples
     --------
@@ -70,10 +70,10 @@ class Diagonal(LinearOperator):
         return self.weights.abs().max()
 
     def _direct_inverse(self, y: torch.Tensor, /) -> torch.Tensor:
-        return divided(y, self._weights_for(y))
+        return ratio(y, self._weights_for(y))
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        return divided(b, self._weights_for(b) + over_batch(shift, self.in_shape))
+        return ratio(b, self._weights_for(b) + over_batch(shift, self.in_shape))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         return self._combined(inner, torch.mul)
@@ -112,7 +112,7 @@ class Mask(LinearOperator):
     Raises
     ------
     TypeError
-        If `mask` is no tensor.
+        If `mask` is not a tensor.
     ValueError
         If it holds other values than zeros and ones, or keeps no entry.
 
@@ -152,7 +152,7 @@ class Mask(LinearOperator):
         return torch.ones((), device=self.mask.device)
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        return divided(b, self.mask + over_batch(shift, self.in_shape))
+        return ratio(b, self.mask + over_batch(shift, self.in_shape))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         return self._diagonal()._composed_with(inner)
@@ -186,7 +186,12 @@ def _in_precision_of(weights: torch.Tensor, other: torch.Tensor) -> torch.Tensor
     return weights.to(torch.promote_types(precision, torch.complex64) if weights.is_complex() else precision)
 
 
-def divided(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
-    """The quotient, and zero where the denominator is: the pseudo-inverse of a diagonal."""
-    is_zero = denominator == 0
-    return torch.where(is_zero, 0, numerator / torch.where(is_zero, 1, denominator))
+def shifted_inverse(eigenvalues: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """``1 / (eigenvalues + shift)``, the pseudo-inverse of a diagonal: zero where the sum is.
+
+    Without a shift, what is zero but for rounding counts as zero.
+    """
+    size, total = eigenvalues.abs(), eigenvalues + shift
+    rounding = 10 * torch.finfo(size.dtype).eps * size.max()
+    is_zero = torch.where(shift == 0, size <= rounding, total == 0)
+    return torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, total))

@@ -9,7 +9,9 @@ import torch
 from operators.algebra import Adjoint, identity_multiple
 from operators.checks import Shape, check_finite
 from operators.core import LinearOperator
+from operators.diagonal import shifted_inverse
 from operators.fourier import fft, inverse_fft, on_real_and_imaginary, scaled_in_place, squared_magnitude, trailing_dims
+from operators.kernel_cache import KernelCache
 from operators.scalars import Scalar, is_complex
 from operators.solve import over_batch
 
@@ -41,8 +43,8 @@ class FourierMultiplier(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the spectrum is no floating-point or complex tensor, not finite or of the wrong shape, or a dimension is out
-        of range.
+        If the spectrum is not a floating-point or complex tensor, not finite or of the wrong shape, or a dimension is
+        out of range.
 
     Examples
     --------
@@ -77,20 +79,29 @@ class FourierMultiplier(LinearOperator):
             kept = "half spectrum" if self.is_half else "spectrum"
             raise ValueError(f"{self.name}: takes a {kept} of sizes {tuple(sizes)} or 1, got {tuple(spectrum.shape)}")
         self._register("spectrum", spectrum)
+        # In the type of a transform, and its conjugate: torch multiplies numbers of one type faster.
+        self._factor_cache: KernelCache[tuple[torch.Tensor, torch.Tensor]] = KernelCache()
 
     def _forward(self, x: torch.Tensor, /) -> torch.Tensor:
-        return self._filtered(x, self.spectrum)
+        x = self._promoted(x, self.spectrum)
+        return self._filtered(x, self._factors(x)[0])
 
     def _adjoint(self, y: torch.Tensor, /) -> torch.Tensor:
-        return self._filtered(y, self.spectrum.conj())
+        y = self._promoted(y, self.spectrum)
+        return self._filtered(y, self._factors(y)[1])
+
+    def _promoted(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        return x.to(torch.promote_types(x.dtype, factor.real.dtype)) if self.promote else x
+
+    def _factors(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def factors(spectrum: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return spectrum, torch.conj_physical(spectrum) if self.spectrum.is_complex() else spectrum
+
+        return self._factor_cache.get(self.spectrum, torch.promote_types(x.dtype, torch.complex64), factors)
 
     def _filtered(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         if self.is_half and x.is_complex():
             return on_real_and_imaginary(lambda parts: self._filtered(parts, factor), x)
-        if self.promote:
-            x = x.to(torch.promote_types(x.dtype, factor.real.dtype))
-        else:
-            factor = _in_precision_of(factor, x)
         z = scaled_in_place(fft(x, self.dims, half=self.is_half), factor)
         result = inverse_fft(z, self.dims, half=self.is_half, size=[self.in_shape[d] for d in self.dims])
         return result.to(x.dtype) if self.is_half else result
@@ -109,14 +120,9 @@ class FourierMultiplier(LinearOperator):
         return self.spectrum.abs().max()
 
     def _solve_shifted(self, b: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-        shift = over_batch(shift, self.in_shape)
-        # Without a shift, what is zero but for rounding has no inverse; with one, all of A + shift is positive.
-        size = self.spectrum.abs()
-        rounding = 10 * torch.finfo(size.dtype).eps * size.max()
-        total = self.spectrum + shift
-        is_zero = torch.where(shift == 0, size <= rounding, total == 0)
-        inverse = torch.where(is_zero, 0, 1 / torch.where(is_zero, 1, total))
-        return self._filtered(b, inverse)
+        inverse = shifted_inverse(self.spectrum, over_batch(shift, self.in_shape))
+        b = self._promoted(b, inverse)
+        return self._filtered(b, _in_precision_of(inverse, b))
 
     def _composed_with(self, inner: LinearOperator) -> LinearOperator | None:
         return self._combined(inner, torch.mul)

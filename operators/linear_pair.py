@@ -187,7 +187,7 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple, x: torch.Tensor, *others: Any) -> tuple[torch.Tensor, int]:
-        # The last is no tensor, and its dimensions are a tuple of Nones.
+        # The last is not a tensor, and its dimensions are a tuple of Nones.
         if any(dim is not None for dim in in_dims[1:-1]):  # maps that differ are applied one after the other
             each = [_unbound(*pair, info.batch_size) for pair in zip((x, *others[:-1]), in_dims[:-1], strict=True)]
             return torch.stack([_Apply.apply(*sample, others[-1]) for sample in zip(*each, strict=True)]), 0

@@ -13,7 +13,7 @@ from operators.scalars import Scalar
 from operators.sparse import SparsePattern, sparse_product
 from operators.structure_cache import StructureCache
 
-__all__ = ["Matrix"]
+__all__ = ["Matrix", "flattened_shapes"]
 
 
 class Matrix(LinearOperator):
@@ -31,9 +31,9 @@ class Matrix(LinearOperator):
     Raises
     ------
     TypeError
-        If the matrix is no floating-point or complex tensor.
+        If the matrix is not a floating-point or complex tensor.
     ValueError
-        If it has not two dimensions, is empty or not finite, or a shape has another number of entries.
+        If it does not have two dimensions, is empty or not finite, or a shape has another number of entries.
 
     Notes
     -----
@@ -60,12 +60,7 @@ class Matrix(LinearOperator):
         if matrix.ndim != 2 or 0 in matrix.shape:
             raise ValueError(f"{self.name}: matrix takes two dimensions of at least 1, got shape {tuple(matrix.shape)}")
         m, n = matrix.shape
-        taken = (n,) if in_shape is None else as_shape(in_shape, self.name)
-        given = (m,) if out_shape is None else as_shape(out_shape, self.name, "out_shape")
-        for name, shape, size in [("in_shape", taken, n), ("out_shape", given, m)]:
-            if math.prod(shape) != size:
-                raise ValueError(f"{self.name}: {name} {shape} has not the {size} entries of a matrix {(m, n)}")
-        super().__init__(taken, given)
+        super().__init__(*flattened_shapes((m, n), in_shape, out_shape, self.name))
         self.is_sparse = matrix.layout != torch.strided
         if self.is_sparse:
             is_learnable = isinstance(matrix, torch.nn.Parameter)
@@ -139,6 +134,25 @@ class Matrix(LinearOperator):
     def extra_repr(self) -> str:
         """Whether the matrix is sparse, and then the number of its entries."""
         return f"sparse, {self.values.numel()} entries" if self.is_sparse else ""
+
+
+def flattened_shapes(
+    size: tuple[int, int], in_shape: Shape | None, out_shape: Shape | None, owner: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The shapes of the images that a matrix of size (m, n) takes and gives flattened; by default ``(n,)``, ``(m,)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a shape is not made of positive integers, or has another number of entries.
+    """
+    m, n = size
+    taken = (n,) if in_shape is None else as_shape(in_shape, owner)
+    given = (m,) if out_shape is None else as_shape(out_shape, owner, "out_shape")
+    for name, shape, entries in [("in_shape", taken, n), ("out_shape", given, m)]:
+        if math.prod(shape) != entries:
+            raise ValueError(f"{owner}: {name} {shape} does not have the {entries} entries of a matrix {size}")
+    return taken, given
 
 
 def _product(first: torch.Tensor, second: torch.Tensor, in_shape: Shape, out_shape: Shape) -> Matrix:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from operators.kernel_cache import is_traced
+from operators.kept import TensorStates, may_keep
 
 if TYPE_CHECKING:
     from operators.core import LinearOperator
@@ -22,20 +22,20 @@ class NormCache:
     what else such a part depends on can't be seen. Copies and pickles begin empty.
     """
 
-    _entry: tuple[list[torch.Tensor], list[tuple], torch.Tensor] | None = None
+    _entry: tuple[TensorStates, torch.Tensor] | None = None
 
     def get(self, operator: LinearOperator, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
         """``compute()``, or what it was the last time."""
         tensors = list(operator._tensors(recurse=True))
-        if is_traced(*tensors) or any(t.is_inference() for t in tensors) or not _is_made_of_tensors(operator):
+        if not (may_keep(*tensors) and _is_made_of_tensors(operator)):
             return compute()
         if self._entry is not None:
-            used, states, value = self._entry
-            if len(used) == len(tensors) and all(map(_is, used, tensors)) and states == list(map(_state, tensors)):
+            states, value = self._entry
+            if states.are_those_of(tensors):
                 return value.clone()
         with torch.inference_mode(False), torch.no_grad():
             value = compute()
-        self._entry = tensors, list(map(_state, tensors)), value
+        self._entry = TensorStates(tensors), value
         return value.clone()
 
     def __getstate__(self) -> dict:
@@ -49,11 +49,3 @@ def _is_made_of_tensors(operator: torch.nn.Module) -> bool:
         and not {"function", "foreign"} & vars(part).keys()
         for part in operator.modules()
     )
-
-
-def _is(a: object, b: object) -> bool:
-    return a is b
-
-
-def _state(tensor: torch.Tensor) -> tuple:
-    return tensor.data_ptr(), tensor._version

@@ -49,7 +49,7 @@ class NUFFT(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the points are no real floating-point tensor, not finite, beyond the band or of another number of
+        If the points are not a real floating-point tensor, not finite, beyond the band or of another number of
         coordinates than `in_shape`; if the tolerance is out of range, or the norm or density unknown.
     ImportError
         At the first use, if finufft is not installed (on CUDA, cufinufft): it comes with ``pip install "invnet[mri]"``.
@@ -192,7 +192,7 @@ def check_points(points: torch.Tensor, in_shape: Shape, owner: str, name: str = 
     Raises
     ------
     TypeError, ValueError
-        If the points are no real floating-point tensor, not finite, beyond the band, or do not fit the shape.
+        If the points are not a real floating-point tensor, not finite, beyond the band, or do not fit the shape.
     """
     shape = as_shape(in_shape, owner)
     check_finite(points, owner, name)

@@ -36,7 +36,7 @@ class AveragePool(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If a factor is no positive integer, their number is wrong, or one does not divide its dimension.
+        If a factor is not a positive integer, their number is wrong, or one does not divide its dimension.
 
     Examples
     --------
@@ -116,7 +116,7 @@ class Downsample(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If a factor is no positive integer, or the kernel is unknown, not finite, empty or of a wrong number of
+        If a factor is not a positive integer, or the kernel is unknown, not finite, empty or of a wrong number of
         dimensions.
 
     References
@@ -224,7 +224,7 @@ class Upsample(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If a factor is no positive integer, or the mode is unknown.
+        If a factor is not a positive integer, or the mode is unknown.
 
     References
     ----------

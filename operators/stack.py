@@ -161,7 +161,7 @@ def vstack(operators: Sequence[LinearOperator]) -> VStack:
     Raises
     ------
     TypeError, ValueError
-        If an entry is no operator, there is none, or the input shapes differ.
+        If an entry is not an operator, there is none, or the input shapes differ.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def hstack(operators: Sequence[LinearOperator]) -> HStack:
     Raises
     ------
     TypeError, ValueError
-        If an entry is no operator, there is none, or the output shapes differ.
+        If an entry is not an operator, there is none, or the output shapes differ.
 
     Examples
     --------
@@ -214,7 +214,7 @@ def block_diag(operators: Sequence[LinearOperator]) -> BlockDiagonal:
     Raises
     ------
     TypeError, ValueError
-        If an entry is no operator, or there is none.
+        If an entry is not an operator, or there is none.
 
     Examples
     --------

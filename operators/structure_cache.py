@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 
 from operators.core import LinearOperator
-from operators.kernel_cache import is_traced
+from operators.kept import TensorStates, may_keep
 
 __all__ = ["StructureCache"]
 
@@ -19,31 +19,21 @@ class StructureCache:
     transform, and copies and pickles begin empty. An operator that was changed by who got it is made anew.
     """
 
-    _entry: tuple[LinearOperator, list[torch.Tensor], list[tuple]] | None = None
+    _entry: tuple[LinearOperator, TensorStates] | None = None
 
     def get(self, tensors: Iterable[torch.Tensor], make: Callable[[], LinearOperator]) -> LinearOperator:
         """``make()``, which depends on nothing but the tensors, or what it was the last time."""
         given = list(tensors)
-        if is_traced(*given) or any(tensor.is_inference() for tensor in given):
+        if not may_keep(*given):
             return make()
         if self._entry is not None:
-            made, used, states = self._entry
-            now = [*given, *made._tensors(recurse=True)]
-            if len(now) == len(used) and all(map(_is, now, used)) and [_state(tensor) for tensor in now] == states:
+            made, states = self._entry
+            if states.are_those_of([*given, *made._tensors(recurse=True)]):
                 return made
         with torch.inference_mode(False), torch.no_grad():
             made = make()
-        used = [*given, *made._tensors(recurse=True)]
-        self._entry = made, used, [_state(tensor) for tensor in used]
+        self._entry = made, TensorStates([*given, *made._tensors(recurse=True)])
         return made
 
     def __getstate__(self) -> dict:
         return {}
-
-
-def _is(a: object, b: object) -> bool:
-    return a is b
-
-
-def _state(tensor: torch.Tensor) -> tuple:
-    return tensor.data_ptr(), tensor._version

@@ -27,9 +27,6 @@ __all__ = ["Toeplitz"]
 
 _COMPILED_SIZES = range(8, 4097)  # of images, for which compiled code on the CPU was measured to be faster
 
-# The phase of frequencies and its conjugate, if it is not one, and the spectrum there.
-_Parity = tuple[tuple[torch.Tensor, torch.Tensor] | None, torch.Tensor]
-
 
 class Toeplitz(LinearOperator):
     r"""``y[i] = sum_j kernel[i - j + n - 1] x[j]``: a convolution whose input and output are the same n positions.
@@ -49,7 +46,7 @@ class Toeplitz(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the kernel is no floating-point or complex tensor, is empty or not finite, or a size is even.
+        If the kernel is not a floating-point or complex tensor, is empty or not finite, or a size is even.
 
     Notes
     -----

@@ -41,9 +41,9 @@ class TransposedConvolution(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the kernel is no floating-point or complex tensor, empty, not finite, or does not fit `in_shape`; if a stride
-        is no positive integer, a padding negative, or an output padding not below the stride; if nothing is left of the
-        result; or if the mode is unknown.
+        If the kernel is not a floating-point or complex tensor, is empty, not finite, or does not fit `in_shape`; if a
+        stride is not a positive integer, a padding negative, or an output padding not below the stride; if nothing is
+        left of the result; or if the mode is unknown.
 
     Examples
     --------

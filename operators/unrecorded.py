@@ -14,9 +14,10 @@ __all__ = ["Map", "block_length", "unrecorded"]
 
 Map = Callable[[torch.Tensor], torch.Tensor]
 
-# Entries of a block. In single precision these are half a megabyte, so that the passes over a block find it in a core's
-# cache, and temporaries are too small for the C library to hand back to the system and ask for again at every call.
-_BLOCK = 2**16
+# Entries of a block for each thread. In single precision these are a megabyte, so that the passes over a block find it
+# in the caches of the cores, and temporaries are too small for the C library to hand back to the system and ask for
+# again at every call.
+_BLOCK = 2**17
 
 
 def unrecorded(function: Map, transpose: Map, x: torch.Tensor, *fixed: torch.Tensor) -> torch.Tensor:
@@ -60,4 +61,5 @@ def block_length(count: int, sample: torch.Size | tuple[int, ...], *fixed: torch
     """How many of `count` samples to take at a time; all of them on a GPU, or where torch follows the function."""
     if is_traced(*fixed) or any(t.is_cuda for t in fixed):
         return max(count, 1)
-    return max(1, min(count, _BLOCK // max(math.prod(sample), 1)))
+    entries = _BLOCK * torch.get_num_threads()
+    return max(1, min(count, entries // max(math.prod(sample), 1)))

@@ -39,7 +39,8 @@ def voronoi_density(points: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     TypeError, ValueError
-        If the points are no real tensor or not finite, of another number of coordinates, or all on one line or plane.
+        If the points are not a real tensor or not finite, of another number of coordinates, or all on one line or
+        plane.
 
     References
     ----------

@@ -13,6 +13,7 @@ from operators.checks import Shape, as_shape, check_positive_int
 from operators.core import LinearOperator
 from operators.filter_bank import FilterBank
 from operators.fourier import on_real_and_imaginary
+from operators.operands import check_operand
 
 if TYPE_CHECKING:
     import pywt
@@ -123,7 +124,7 @@ class Wavelet(LinearOperator):
         >>> [part.shape if isinstance(part, torch.Tensor) else sorted(part) for part in W.unpack(W(torch.ones(4, 4)))]
         [torch.Size([1, 1]), ['ad', 'da', 'dd'], ['ad', 'da', 'dd']]
         """
-        self._check(y, self.out_shape, "coefficients")
+        check_operand(self, y, self.out_shape, "coefficients")
         coarse: tuple = (..., *(slice(n >> self.level) for n in self.in_shape))
         parts: list[torch.Tensor | dict[str, torch.Tensor]] = [y[coarse]]
         for level in range(self.level, 0, -1):

@@ -30,7 +30,7 @@ class Ellipses(Dataset):
     Raises
     ------
     TypeError, ValueError
-        If a parameter is no positive integer.
+        If a parameter is not a positive integer.
 
     References
     ----------

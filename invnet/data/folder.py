@@ -71,7 +71,7 @@ class ImageFolder(Dataset):
         except Exception as error:  # each of the readers has errors of its own
             raise ValueError(f"ImageFolder: {self.paths[index]} can't be read as an image: {error}") from error
         if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[-1] > 4):
-            raise ValueError(f"ImageFolder: {self.paths[index]} is no image of one page, its shape is {pixels.shape}")
+            raise ValueError(f"ImageFolder: {self.paths[index]} is not one image, but an array of shape {pixels.shape}")
         if pixels.ndim == 3:  # grey, colour, and either with transparency, which is left out
             pixels = pixels[..., :3] if pixels.shape[-1] > 2 else pixels[..., 0]
         if self.gray and pixels.ndim == 3:

@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 import torch
 
-from operators.checks import check_generator, check_number, check_positive_int
+from operators.checks import check_generator, check_nonnegative, check_positive, check_positive_int
 
 __all__ = ["gaussian_kernel", "motion_kernel"]
 
@@ -40,15 +40,14 @@ def gaussian_kernel(size: SupportsIndex, sigma: float) -> torch.Tensor:
             [0.0113, 0.0838, 0.0113]])
     """
     size = _odd(size, "gaussian_kernel")
-    if check_number(sigma, "gaussian_kernel", "sigma") <= 0:
-        raise ValueError(f"gaussian_kernel: sigma must be positive, got {sigma}")
+    check_positive(sigma, "gaussian_kernel", "sigma")
     position = torch.arange(size, dtype=torch.float64) - size // 2
     profile = torch.exp(-0.5 * (position / sigma) ** 2)
     kernel = torch.outer(profile, profile)
     return (kernel / kernel.sum()).float()
 
 
-def motion_kernel(size: SupportsIndex, generator: torch.Generator, wander: float = 0.15) -> torch.Tensor:
+def motion_kernel(size: SupportsIndex, *, generator: torch.Generator, wander: float = 0.15) -> torch.Tensor:
     """The blur of a hand-held camera: a random path with inertia, as long as the kernel is wide.
 
     The camera's velocity does a random walk, its path is centred at its mean and scaled to fill the kernel, and the
@@ -76,14 +75,13 @@ def motion_kernel(size: SupportsIndex, generator: torch.Generator, wander: float
 
     Examples
     --------
-    >>> kernel = motion_kernel(31, torch.Generator().manual_seed(0))
+    >>> kernel = motion_kernel(31, generator=torch.Generator().manual_seed(0))
     >>> kernel.shape, round(kernel.sum().item(), 5)
     (torch.Size([31, 31]), 1.0)
     """
     size = _odd(size, "motion_kernel")
     check_generator(generator, "motion_kernel")
-    if check_number(wander, "motion_kernel", "wander") < 0:
-        raise ValueError(f"motion_kernel: wander must be at least 0, got {wander}")
+    check_nonnegative(wander, "motion_kernel", "wander")
     steps = 50 * size
     start = torch.randn(2, dtype=torch.float64, generator=generator)
     walk = torch.randn(steps, 2, dtype=torch.float64, generator=generator).cumsum(0) / math.sqrt(steps)

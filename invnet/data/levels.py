@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import torch
 
-from invnet.checks import check_number
 from invnet.noise import Gaussian
 from invnet.physics import Physics
 from operators import Identity
+from operators.checks import check_nonnegative, check_number
 
 __all__ = ["GaussianLevels"]
 
@@ -27,7 +27,7 @@ class GaussianLevels:
     Raises
     ------
     TypeError, ValueError
-        If a level is no real number, not finite or negative, or the greatest is not positive or below the least.
+        If a level is not a real number, not finite or negative, or the greatest is not positive or below the least.
 
     Examples
     --------
@@ -39,10 +39,8 @@ class GaussianLevels:
 
     def __init__(self, low: float, high: float | None = None) -> None:
         high = low if high is None else high
-        self.low = check_number(low, "GaussianLevels", "low")
+        self.low = check_nonnegative(low, "GaussianLevels", "low")
         self.high = check_number(high, "GaussianLevels", "high")
-        if self.low < 0:
-            raise ValueError(f"GaussianLevels: low must be at least 0, got {low}")
         if self.high < self.low or self.high == 0:
             raise ValueError(f"GaussianLevels: high must be positive and at least low, got {low} to {high}")
 
@@ -70,7 +68,7 @@ class GaussianLevels:
         images = tensors["x"]
         shape = images.shape[:1] + (1,) * (images.ndim - 1)
         share = torch.rand(shape, dtype=images.real.dtype, device=images.device, generator=generator)
-        # Zero itself is no level of noise.
+        # Zero itself is not a level of noise.
         sigma = (self.low + (self.high - self.low) * share).clamp_min(1e-6 * self.high)
         return Physics(Identity(tuple(images.shape[1:])), noise=Gaussian(sigma))
 

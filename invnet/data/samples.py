@@ -65,7 +65,7 @@ def sample_image(name: str, size: Shape | None = None, gray: bool = True) -> tor
     ValueError
         If the name is unknown, or a size is not positive.
     TypeError
-        If a size is no integer.
+        If a size is not an integer.
     ImportError
         If scikit-image is not installed.
 

@@ -41,7 +41,7 @@ def from_deepinv(physics: Any, img_size: Sequence[int] | None = None) -> Physics
     ImportError
         If deepinv is not installed.
     TypeError
-        If it is no linear physics.
+        If it is not a linear physics.
     ValueError
         If the image's size is not known or not taken; if its measurements are lists of tensors (stacked physics); if
         there is no such noise here, or a sensor after noise.
@@ -129,7 +129,7 @@ def denoiser_from_deepinv(
     Raises
     ------
     TypeError
-        If it is no denoiser of deepinv's.
+        If it is not a denoiser of deepinv's.
     ValueError
         If a parameter is out of its range.
 

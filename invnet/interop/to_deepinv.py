@@ -13,6 +13,7 @@ from invnet.physics import Physics
 from operators import LinearOperator
 from operators.extras import require
 from operators.interop.kinds import is_complex
+from operators.registration import device_of
 
 if TYPE_CHECKING:
     import deepinv
@@ -48,7 +49,7 @@ def to_deepinv(physics: Physics, rng: torch.Generator | None = None) -> deepinv.
     ImportError
         If deepinv is not installed.
     TypeError
-        If it is no Physics.
+        If it is not a Physics.
     ValueError
         If deepinv has no such noise, or there are a sensor and noise.
 
@@ -124,12 +125,11 @@ def _physics_class() -> type:
             A, sensor = physics.operator, physics.sensor
             takes_complex, gives_complex = is_complex(A)
             image = (2, *A.in_shape) if takes_complex else A.in_shape
-            tensor = next(A._tensors(recurse=True), None)
             super().__init__(
                 img_size=(1, *image) if len(image) == 2 else image,
                 noise_model=noise_to_deepinv(physics.noise, models, rng),
                 sensor_model=(lambda y: y) if sensor is None else (lambda y: as_channels(sensor(self._data(y)))),
-                device="cpu" if tensor is None else tensor.device,
+                device=device_of(A) or "cpu",
             )
             self.operator, self.takes_complex, self.gives_complex = A, takes_complex, gives_complex
 

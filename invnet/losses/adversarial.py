@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from invnet.checks import check_number
 from invnet.losses.base import Batch, Loss, Model
 from invnet.losses.distances import Distance, as_distance
+from operators.checks import check_nonnegative, check_positive
 
 __all__ = ["Adversarial"]
 
@@ -69,10 +69,8 @@ class Adversarial(Loss):
         super().__init__()
         if not isinstance(discriminator, nn.Module):
             raise TypeError(f"{self.name}: discriminator takes a torch.nn.Module, got {type(discriminator).__name__}")
-        if check_number(weight, self.name, "weight") < 0:
-            raise ValueError(f"{self.name}: weight must be at least 0, got {weight}")
-        if check_number(lr, self.name, "lr") <= 0:
-            raise ValueError(f"{self.name}: lr must be positive, got {lr}")
+        check_nonnegative(weight, self.name, "weight")
+        check_positive(lr, self.name, "lr")
         self.discriminator, self.weight = discriminator, weight
         self.distance = as_distance(distance, self.name)
         self._optimizer = torch.optim.Adam(discriminator.parameters(), lr)

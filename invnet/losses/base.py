@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.checks import check_number
 from invnet.physics import Physics
+from operators.checks import check_number
 
 __all__ = ["Batch", "Loss", "Model"]
 
@@ -65,7 +65,7 @@ class Loss(torch.nn.Module, abc.ABC):
     tensor(3.)
     """
 
-    def __init__(self) -> None:  # written out for its signature, which torch's has not
+    def __init__(self) -> None:  # written out for its signature, which torch's lacks
         super().__init__()
 
     @abc.abstractmethod

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from invnet.checks import check_number
 from invnet.losses.base import Batch, Loss, Model
 from invnet.losses.distances import Distance, as_distance
 from invnet.physics import Physics
 from operators import LinearOperator, Mask
+from operators.checks import check_number
 from operators.mri import CartesianMRI
 
 __all__ = ["DataSplitting"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from invnet.checks import check_number
 from invnet.losses.base import Batch, Loss, Model
 from invnet.losses.distances import mean_square
 from invnet.noise import Gaussian, Poisson, PoissonGaussian
 from invnet.physics import Physics
+from operators.checks import check_positive
 
 __all__ = ["SURE"]
 
@@ -42,7 +42,7 @@ class SURE(Loss):
     Raises
     ------
     TypeError
-        If the step is no number; in training, if the noise is none of these.
+        If the step is not a number; in training, if the noise is none of these.
     ValueError
         If the step is not positive; in training, if there is no physics.
 
@@ -68,8 +68,7 @@ class SURE(Loss):
 
     def __init__(self, step: float = 0.1) -> None:
         super().__init__()
-        if check_number(step, self.name, "step") <= 0:
-            raise ValueError(f"{self.name}: step must be positive, got {step}")
+        check_positive(step, self.name, "step")
         self.step = step
 
     def forward(self, model: Model, batch: Batch, generator: torch.Generator) -> torch.Tensor:

@@ -61,6 +61,13 @@ class ConvNet(nn.Module, abc.ABC):
             raise ValueError(f"{self.name}: dims takes 1, 2 or 3, got {dims!r}")
         self.dims, self.noise_conditioned = dims, noise_conditioned
 
+    def _check_residual(self) -> None:
+        if self.out_channels != self.in_channels:
+            raise ValueError(
+                f"{self.name}: a residual network gives as many channels as it takes, got in_channels="
+                f"{self.in_channels} and out_channels={self.out_channels}; residual=False allows others"
+            )
+
     @property
     def name(self) -> str:
         """The network's name in messages."""

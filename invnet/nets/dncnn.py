@@ -77,11 +77,8 @@ class DnCNN(ConvNet):
         super().__init__(in_channels, out_channels or in_channels, dims, noise_conditioned)
         if check_positive_int(depth, self.name, "depth") < 2:
             raise ValueError(f"{self.name}: depth must be at least 2, got {depth}")
-        if residual and self.out_channels != self.in_channels:
-            raise ValueError(
-                f"{self.name}: a residual network gives as many channels as it takes, got in_channels={in_channels} "
-                f"and out_channels={out_channels}; residual=False allows others"
-            )
+        if residual:
+            self._check_residual()
         if bias_free and norm not in ("batch", None):
             raise ValueError(f"{self.name}: a bias-free network takes the norm batch or None, got {norm!r}")
         self.residual = residual

@@ -7,9 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from invnet.checks import check_number, kind
 from invnet.nets.base import ConvNet
-from operators.checks import check_choice, check_positive_int, check_tensor
+from operators.checks import check_choice, check_positive, check_positive_int, check_tensor, kind
 
 __all__ = ["OnImages", "joined_parts", "on_images"]
 
@@ -76,9 +75,7 @@ class OnImages(nn.Module):
         self.complex_as = check_choice(complex_as, ("channels", "images"), "OnImages", "complex_as")
         if self.complex_as == "channels" and self.channels % 2:
             raise ValueError(f"OnImages: complex_as='channels' takes an even number of them, got {self.channels}")
-        if check_number(scale, "OnImages", "scale") <= 0:
-            raise ValueError(f"OnImages: scale must be positive, got {scale}")
-        self.scale = float(scale)
+        self.scale = check_positive(scale, "OnImages", "scale")
 
     def image_dims(self, is_complex: bool) -> int:
         """How many trailing dimensions of an image the network joins."""

@@ -75,11 +75,8 @@ class UNet(ConvNet):
         noise_conditioned: bool = False,
     ) -> None:
         super().__init__(in_channels, out_channels or in_channels, dims, noise_conditioned)
-        if residual and self.out_channels != self.in_channels:
-            raise ValueError(
-                f"{self.name}: a residual network gives as many channels as it takes, got in_channels={in_channels} "
-                f"and out_channels={out_channels}"
-            )
+        if residual:
+            self._check_residual()
         check_choice(up, ("transpose", "nearest", "linear"), self.name, "up")
         self.norm, self.up, self.residual = norm, up, residual
         widths = [check_positive_int(width, self.name, "width") * 2**k for k in range(self._depth(depth) + 1)]

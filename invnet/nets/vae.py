@@ -23,8 +23,8 @@ class VAE(nn.Module):
 
     Parameters
     ----------
-    channels : int
-        Of the image; complex images are two.
+    in_channels : int
+        Channels of the images; complex images are two.
     latent : int
         Channels of the latent field.
     width : int
@@ -56,22 +56,22 @@ class VAE(nn.Module):
     >>> net.loss(x, torch.Generator().manual_seed(0)).backward()
     """
 
-    def __init__(self, channels: int = 1, latent: int = 8, width: int = 32, depth: int = 3, dims: int = 2) -> None:
+    def __init__(self, in_channels: int = 1, latent: int = 8, width: int = 32, depth: int = 3, dims: int = 2) -> None:
         super().__init__()
         if dims not in (1, 2, 3):
             raise ValueError(f"VAE: dims takes 1, 2 or 3, got {dims!r}")
-        self.in_channels = self.out_channels = check_positive_int(channels, "VAE", "channels")
+        self.in_channels = self.out_channels = check_positive_int(in_channels, "VAE", "in_channels")
         self.latent, self.dims = check_positive_int(latent, "VAE", "latent"), dims
         self.depth = check_positive_int(depth, "VAE", "depth")
         widths = [check_positive_int(width, "VAE", "width") * 2**level for level in range(depth)]
-        down: list[nn.Module] = [conv(dims, channels, width)]
+        down: list[nn.Module] = [conv(dims, in_channels, width)]
         up: list[nn.Module] = []
         for level, count in enumerate(widths):
             following = widths[min(level + 1, depth - 1)]
             down += [nn.SiLU(), conv(dims, count, count), nn.SiLU(), strided_conv(dims, count, following)]
             up = [upsampling(dims, "nearest", "VAE"), conv(dims, following, count), nn.SiLU(), *_pair(dims, count), *up]
         self.encoder = nn.Sequential(*down, nn.SiLU(), conv(dims, widths[-1], 2 * latent))
-        self.decoder = nn.Sequential(conv(dims, latent, widths[-1]), nn.SiLU(), *up, conv(dims, width, channels))
+        self.decoder = nn.Sequential(conv(dims, latent, widths[-1]), nn.SiLU(), *up, conv(dims, width, in_channels))
         self.log_sigma = nn.Parameter(torch.tensor(math.log(0.1)))  # of the image around its decoding
 
     def latent_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -94,7 +94,7 @@ class VAE(nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor, shape ``(batch, channels, *spatial)``
+        x : torch.Tensor, shape ``(batch, in_channels, *spatial)``
 
         Returns
         -------
@@ -123,7 +123,7 @@ class VAE(nn.Module):
 
         Parameters
         ----------
-        x : torch.Tensor, shape ``(batch, channels, *spatial)``
+        x : torch.Tensor, shape ``(batch, in_channels, *spatial)``
         generator : torch.Generator
             On the device of `x`.
 
@@ -140,7 +140,7 @@ class VAE(nn.Module):
 
     def extra_repr(self) -> str:
         """The channels and the latent field's."""
-        return f"channels={self.in_channels}, latent={self.latent}, depth={self.depth}"
+        return f"in_channels={self.in_channels}, latent={self.latent}, depth={self.depth}"
 
 
 def _pair(dims: int, width: int) -> list[nn.Module]:

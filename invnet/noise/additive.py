@@ -21,14 +21,14 @@ class Gaussian(Noise):
     Parameters
     ----------
     sigma : float or torch.Tensor, shape broadcastable to the data
-        Standard deviation, in units of the data, positive. Of complex data it is that of the real part and of the
-        imaginary part each (as in magnetic resonance, Gudbjartsson and Patz 1995), so that ``E|y - c|^2 = 2 sigma^2``
+        Standard deviation, in units of the data, positive. Of complex data it is that of the real part, and that of
+        the imaginary part (as in magnetic resonance, Gudbjartsson and Patz 1995), so that ``E|y - c|^2 = 2 sigma^2``
         and the likelihood has the same form for real and complex data.
 
     Raises
     ------
     TypeError, ValueError
-        If sigma is no real number or tensor, not finite or not positive.
+        If sigma is not a real number or tensor, not finite or not positive.
 
     Examples
     --------
@@ -75,13 +75,13 @@ class Uniform(Noise):
     Parameters
     ----------
     width : float or torch.Tensor, shape broadcastable to the data
-        Full width of the interval, in units of the data, positive. Of complex data, that of the real part and of the
-        imaginary part each.
+        Full width of the interval, in units of the data, positive. Of complex data, that of the real part, and that
+        of the imaginary part.
 
     Raises
     ------
     TypeError, ValueError
-        If the width is no real number or tensor, not finite or not positive.
+        If the width is not a real number or tensor, not finite or not positive.
 
     Examples
     --------

@@ -8,8 +8,7 @@ from itertools import chain
 
 import torch
 
-from invnet.checks import check_number
-from operators.checks import check_finite, check_generator, check_result, check_tensor
+from operators.checks import check_finite, check_generator, check_number, check_result, check_tensor
 from operators.registration import register_tensor
 
 __all__ = ["Noise", "Positive", "shown"]
@@ -43,7 +42,7 @@ class Noise(torch.nn.Module, abc.ABC):
     has_prox = False  # whether `prox` is known
     takes_complex = False  # whether the data may be complex
 
-    def __init__(self) -> None:  # written out for its signature, which torch's has not
+    def __init__(self) -> None:  # written out for its signature, which torch's lacks
         super().__init__()
 
     # ---------------------------------------------------------------- what a subclass writes

@@ -28,8 +28,8 @@ class Poisson(Noise):
     Raises
     ------
     TypeError, ValueError
-        If the gain is no real number or tensor, not finite or not positive; in a call, if exact data or a measurement
-        are negative by more than rounding.
+        If the gain is not a real number or tensor, not finite or not positive; in a call, if exact data or a
+        measurement are negative by more than rounding.
 
     References
     ----------
@@ -102,8 +102,8 @@ class PoissonGaussian(Noise):
     Raises
     ------
     TypeError, ValueError
-        If a parameter is no real number or tensor, not finite or not positive; in a call, if exact data are negative by
-        more than rounding.
+        If a parameter is not a real number or tensor, not finite or not positive; in a call, if exact data are negative
+        by more than rounding.
 
     References
     ----------

@@ -29,8 +29,8 @@ class SaltAndPepper(Noise):
     Raises
     ------
     TypeError, ValueError
-        If a parameter is no real number or not finite, the probability is outside of its range, or `low` is not below
-        `high`.
+        If a parameter is not a real number or not finite, the probability is outside of its range, or `low` is not
+        below `high`.
 
     References
     ----------

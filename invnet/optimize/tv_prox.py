@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -66,41 +68,48 @@ def tv_prox(
     limits = threshold.detach().to(x.real.dtype).reshape(-1).repeat_interleave(per_sample).numpy()
     floors = np.maximum(limits, np.finfo(images.dtype).tiny)
     low, high = (real(bound) for bound in (bounds or (-math.inf, math.inf)))
-    # The norm of the differences: its square is close to eight for a large image.
-    step = real(1 / sum(4 * math.sin(math.pi / 2 * (n - 1) / n) ** 2 for n in shape)) if max(shape) > 1 else real(1)
-    iterate, dual_gap = _loops(parts)
-
-    result = np.empty_like(images)
+    step = real(_step_length(shape))
     if dual is None:
         p = np.zeros((count, parts, 2, *shape), images.dtype)
     else:
         p = _in_parts(dual, 3).reshape(-1, parts, 2, *shape).contiguous().numpy()
         p = _shortened(p, limits, floors, isotropic)
-    ahead, gaps = p.copy(), np.zeros(count)
-    at, dual_at, ahead_at, result_at = (a if parts > 1 else a[:, 0] for a in (images, p, ahead, result))
+    result, gaps = np.empty_like(images), np.zeros(count)
+    iterate, dual_gap = _loops(parts)
+    at, dual_at, ahead_at, result_at = (a if parts > 1 else a[:, 0] for a in (images, p, p.copy(), result))
+
+    def advance(chosen: np.ndarray, weights: np.ndarray, start: int, stop: int) -> None:
+        for k in chosen[start:stop]:
+            limit, floor = limits[k], floors[k]
+            iterate(at[k], dual_at[k], ahead_at[k], limit, floor, step, low, high, isotropic, weights)
+            gaps[k] = dual_gap(at[k], dual_at[k], limit, low, high, isotropic, result_at[k])
+
     enough = (0.5 * (torch.as_tensor(tol) * norm(x.detach(), batch)) ** 2).expand(threshold.shape).double().numpy()
-    active = np.arange(count)
-    momentum, done = 1.0, 0
-    while done < max_iter and len(active):
-        momenta = []
-        for _ in range(min(_CHECK_EVERY, max_iter - done)):
-            following = 0.5 * (1 + math.sqrt(1 + 4 * momentum**2))
-            momenta.append((momentum - 1) / following)
-            momentum = following
-        weights = np.array(momenta, images.dtype)
-        done += len(momenta)
-
-        def work(start: int, stop: int, chosen: np.ndarray = active, weights: np.ndarray = weights) -> None:
-            for k in chosen[start:stop]:
-                limit, floor = limits[k], floors[k]
-                iterate(at[k], dual_at[k], ahead_at[k], limit, floor, step, low, high, isotropic, weights)
-                gaps[k] = dual_gap(at[k], dual_at[k], limit, low, high, isotropic, result_at[k])
-
-        run_in_ranges(work, len(active))
-        open_ = gaps.reshape(-1, per_sample).sum(1) > enough.reshape(-1) if count else np.zeros(0, bool)
+    active, momenta = np.arange(count), _momenta()
+    for done in range(0, max_iter, _CHECK_EVERY):
+        if not len(active):
+            break
+        weights = np.array(list(itertools.islice(momenta, min(_CHECK_EVERY, max_iter - done))), images.dtype)
+        run_in_ranges(functools.partial(advance, active, weights), len(active))
+        is_open = gaps.reshape(-1, per_sample).sum(1) > enough.reshape(-1)
         # A sample that was done stays done.
-        active = active[np.repeat(open_, per_sample)[active]]
+        active = active[np.repeat(is_open, per_sample)[active]]
     return _of_parts(result, x, x.shape, 2), _of_parts(p, x, (*x.shape[:-2], 2, *shape), 3)
+
+
+def _step_length(shape: Sequence[int]) -> float:
+    """One over the squared norm of an image's differences, which is close to eight for a large image."""
+    squared = sum(4 * math.sin(math.pi / 2 * (n - 1) / n) ** 2 for n in shape)
+    return 1 / squared if squared else 1.0  # of a single pixel there are no differences
+
+
+def _momenta() -> Iterator[float]:
+    """The weights by which fast gradient projection goes beyond a step, one for each iteration."""
+    momentum = 1.0
+    while True:
+        following = 0.5 * (1 + math.sqrt(1 + 4 * momentum**2))
+        yield (momentum - 1) / following
+        momentum = following
 
 
 def _loops(parts: int) -> tuple[Callable[..., None], Callable[..., float]]:

@@ -8,7 +8,7 @@ import torch
 
 from invnet.optimize.dual_prox import dual_prox, shortened
 from operators import LinearOperator
-from operators.checks import check_positive_int, check_result, check_tensor
+from operators.checks import check_positive, check_positive_int, check_result, check_tensor
 
 __all__ = ["AnalysisPrior", "Prior"]
 
@@ -27,7 +27,7 @@ class Prior(torch.nn.Module, abc.ABC):
     Raises
     ------
     TypeError, ValueError
-        If `dims` is no positive integer.
+        If `dims` is not a positive integer.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class Prior(torch.nn.Module, abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If `x` is no floating-point or complex tensor, or has fewer than `dims` dimensions; if `_value` gives
+            If `x` is not a floating-point or complex tensor, or has fewer than `dims` dimensions; if `_value` gives
             another shape than that of the batch.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
@@ -97,8 +97,8 @@ class Prior(torch.nn.Module, abc.ABC):
         Raises
         ------
         TypeError, ValueError
-            If `x` is no floating-point or complex tensor or has fewer than `dims` dimensions; if the step is negative,
-            not finite, or does not broadcast to the batch; if `_prox` gives another shape than that of `x`.
+            If `x` is not a floating-point or complex tensor or has fewer than `dims` dimensions; if the step is
+            negative, not finite, or does not broadcast to the batch; if `_prox` gives another shape than that of `x`.
         """
         self.check_image(check_tensor(x, self.name, "an image").shape)
         batch = x.shape[: x.ndim - self.dims]
@@ -144,7 +144,7 @@ class AnalysisPrior(Prior):
         Relative accuracy of `prox` where it iterates: it stops when the duality gap proves it
         (see `invnet.optimize.dual_prox`).
     max_iter : int
-        ... and after as many iterations at the latest.
+        Iterations of `prox` at most.
 
     Examples
     --------
@@ -161,9 +161,8 @@ class AnalysisPrior(Prior):
 
     def __init__(self, dims: int = 2, tol: float = 1e-4, max_iter: int = 1000) -> None:
         super().__init__(dims)
-        if not tol > 0:
-            raise ValueError(f"{self.name}: tol must be positive, got {tol}")
-        self.tol, self.max_iter = tol, check_positive_int(max_iter, self.name, "max_iter")
+        self.tol = check_positive(tol, self.name, "tol")
+        self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
 
     @abc.abstractmethod
     def analysis(self, shape: tuple[int, ...]) -> LinearOperator:

@@ -8,10 +8,9 @@ import math
 import torch
 from torch import nn
 
-from invnet.checks import check_number
 from invnet.priors.filter_prior import FilterPrior
 from invnet.priors.filters import FilterBank, squared_norm
-from operators.checks import check_finite, check_positive_int
+from operators.checks import check_finite, check_positive, check_positive_int
 
 __all__ = ["FieldOfExperts"]
 
@@ -87,8 +86,7 @@ class FieldOfExperts(FilterPrior):
             )
         if not bool((weights > 0).all()):
             raise ValueError(f"{self.name}: weights must be positive, got {weights.min().item():g} among them")
-        if check_number(unit, self.name, "unit") <= 0:
-            raise ValueError(f"{self.name}: unit must be positive, got {unit}")
+        check_positive(unit, self.name, "unit")
         bank = FilterBank([filters.detach().clone()[:, None]], boundary, self.name, normalized=False)
         super().__init__(bank, tol, max_iter)
         self.unit = float(unit)

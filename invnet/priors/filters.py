@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from operators.checks import check_choice, check_positive_int
+from operators.padding import Margins, extend, fold
 
 __all__ = ["FilterBank", "random_filters", "squared_norm"]
 
@@ -78,10 +79,7 @@ class FilterBank(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The responses ``(batch, filters, *spatial)`` of images ``(batch, 1, *spatial)``."""
         if self.boundary == "circular":
-            before, after = self._margins()
-            for dim in range(2, x.ndim):
-                n = x.shape[dim]
-                x = torch.cat([x.narrow(dim, n - before, before), x, x.narrow(dim, 0, after)], dim)
+            x = extend(x, self._margins(), "circular")
         for weight in self.weights(x.dtype):
             x = _CONV[self.dims - 1](x, weight)
         return x
@@ -90,19 +88,11 @@ class FilterBank(nn.Module):
         """The exact adjoint: images of responses."""
         for weight in reversed(self.weights(z.dtype)):
             z = _TRANSPOSED[self.dims - 1](z, weight)
-        if self.boundary == "circular":
-            before, after = self._margins()
-            for dim in range(2, z.ndim):
-                n = z.shape[dim] - before - after
-                folded = z.narrow(dim, before, n).clone()
-                folded.narrow(dim, n - before, before).add_(z.narrow(dim, 0, before))
-                folded.narrow(dim, 0, after).add_(z.narrow(dim, before + n, after))
-                z = folded
-        return z
+        return fold(z, self._margins(), "circular") if self.boundary == "circular" else z
 
-    def _margins(self) -> tuple[int, int]:
-        """How far patches reach beyond the image before its first pixel, and after its last."""
-        return (self.span - 1) // 2, self.span // 2
+    def _margins(self) -> Margins:
+        """How far patches reach beyond the image before the first and after the last pixel of each dimension."""
+        return [((self.span - 1) // 2, self.span // 2)] * self.dims
 
     def filters_together(self) -> torch.Tensor:
         """The filters that the convolutions amount to, of shape ``(filters, 1, *sizes)``, as correlations."""

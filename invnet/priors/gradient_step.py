@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 
 from invnet.nets.on_images import OnImages
@@ -20,7 +18,7 @@ class GradientStep(SmoothPrior):
 
         g_s(x) = \tfrac12 \lVert x - N(x, s) \rVert^2, \qquad D_s = \mathrm{Id} - \nabla g_s, \qquad R = g_s / s^2
 
-    N is any network, trained so that the denoiser D (`denoise`) denoises. Then D is no heuristic in a splitting
+    N is any network, trained so that the denoiser D (`denoise`) denoises. Then D is not a heuristic in a splitting
     method: it is a step down R, and the iteration minimises ``-log p(y | x) + strength R(x)``, which it lowers in
     every step and comes to a stationary point of. With D the mean of clean images given the noisy one,
     R is -log of the density of noisy images (Tweedie's formula), for a strength of 1.
@@ -70,22 +68,6 @@ class GradientStep(SmoothPrior):
         super().__init__(door.image_dims(is_complex=door.complex_as == "channels"), tol, max_iter)
         self.spatial_dims = door.dims
         self.net, self.sigma = door, check_level(sigma, self.name)
-
-    def at(self, sigma: float | torch.Tensor) -> GradientStep:
-        """The prior for images with noise of this level; it shares the network.
-
-        Parameters
-        ----------
-        sigma : float or torch.Tensor, shape of the batch or of its first dimensions
-            In units of the image, positive.
-
-        Returns
-        -------
-        GradientStep
-        """
-        other = copy.copy(self)
-        other.sigma = check_level(sigma, self.name)
-        return other
 
     def denoise(self, x: torch.Tensor, sigma: float | torch.Tensor | None = None) -> torch.Tensor:
         """The denoiser ``D(x) = x - grad g(x)``, to train, or for `invnet.PlugAndPlay`.

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.checks import check_number
 from invnet.optimize import Progress, descend
 from invnet.optimize.progress import dot, norm
 from invnet.priors.smooth import SmoothPrior, check_level, per_sample
-from operators.checks import check_positive_int, check_tensor
+from operators.checks import check_positive, check_positive_int, check_tensor
 from operators.solve import over_batch
 
 __all__ = ["ProximalDenoiser"]
@@ -71,9 +70,7 @@ class ProximalDenoiser(torch.nn.Module):
         super().__init__()
         if not isinstance(prior, SmoothPrior):
             raise TypeError(f"ProximalDenoiser: prior takes one with a gradient, got {type(prior).__name__}")
-        if check_number(tol, "ProximalDenoiser", "tol") <= 0:
-            raise ValueError(f"ProximalDenoiser: tol must be positive, got {tol}")
-        self.prior, self.tol = prior, float(tol)
+        self.prior, self.tol = prior, check_positive(tol, "ProximalDenoiser", "tol")
         self.steps = None if steps is None else check_positive_int(steps, "ProximalDenoiser", "steps")
         self.max_iter = check_positive_int(max_iter, "ProximalDenoiser", "max_iter")
 
@@ -121,7 +118,7 @@ class ProximalDenoiser(torch.nn.Module):
             z = descend(objective.y, objective.value, objective.value_and_gradient, progress)
         if not torch.is_grad_enabled():
             return z
-        # A Newton step from the minimum is no step, but one that depends on the parameters as the minimum does.
+        # A Newton step from the minimum has length zero, but depends on the parameters as the minimum does.
         step = objective.gradient(z)
         if not step.requires_grad:
             return z

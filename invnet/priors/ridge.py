@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-from invnet.checks import check_number
 from invnet.priors.filter_prior import FilterPrior
 from invnet.priors.filters import FilterBank, random_filters
 from invnet.priors.smooth import check_level
 from invnet.priors.splines import LinearSpline, evaluate, integrate, odd_coefficients
-from operators.checks import check_positive_int
+from operators.checks import check_nonnegative, check_number, check_positive_int
 
 __all__ = ["ConvexRidge", "WeaklyConvexRidge"]
 
@@ -199,9 +197,7 @@ class WeaklyConvexRidge(FilterPrior):
             FilterBank(random_filters(channels, size, dims, self.name), boundary, self.name), tol, max_iter
         )
         self.sigma = check_level(sigma, self.name)
-        self.rho = check_number(weak_convexity, self.name, "weak_convexity")
-        if self.rho < 0:
-            raise ValueError(f"{self.name}: weak_convexity must be at least 0, got {weak_convexity}")
+        self.rho = check_nonnegative(weak_convexity, self.name, "weak_convexity")
         highest, count = levels
         if check_number(highest, self.name, "levels") <= 0 or check_positive_int(count, self.name, "levels") < 2:
             raise ValueError(f"{self.name}: levels take a positive number and a count of at least 2, got {levels}")
@@ -211,22 +207,6 @@ class WeaklyConvexRidge(FilterPrior):
         # At first the knots reach to about a sixth of the noise level.
         self.log_scaling = LinearSpline(channels[-1], count, 0, highest, torch.full((count,), 1.76))
         self.log_mu = nn.Parameter(torch.tensor(4.0))
-
-    def at(self, sigma: float | torch.Tensor) -> WeaklyConvexRidge:
-        """The prior for images with noise of this level; it shares the parameters.
-
-        Parameters
-        ----------
-        sigma : float or torch.Tensor, shape of the batch or of its first dimensions
-            In units of the image, positive.
-
-        Returns
-        -------
-        WeaklyConvexRidge
-        """
-        other = copy.copy(self)
-        other.sigma = check_level(sigma, self.name)
-        return other
 
     @property
     def _level(self) -> float | torch.Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from typing import Self
+
 import torch
 
-from invnet.checks import check_number
 from invnet.optimize import Progress, descend
 from invnet.priors.base import Prior
-from operators.checks import check_positive_int, check_tensor
+from operators.checks import check_positive, check_positive_int, check_tensor
 from operators.solve import over_batch
 
 __all__ = ["SmoothPrior", "check_level", "per_sample"]
@@ -26,7 +28,7 @@ class SmoothPrior(Prior):
     tol : float
         Of `prox`, which iterates until a step is shorter than this, relative to the image.
     max_iter : int
-        ... and as many times at most.
+        Iterations of `prox` at most.
 
     Raises
     ------
@@ -42,11 +44,12 @@ class SmoothPrior(Prior):
     tensor([[1., 1.]])
     """
 
+    sigma: float | torch.Tensor | None = None  # the noise level that the prior is for, if it knows one
+
     def __init__(self, dims: int = 2, tol: float = 1e-5, max_iter: int = 500) -> None:
         super().__init__(dims)
-        if check_number(tol, self.name, "tol") <= 0:
-            raise ValueError(f"{self.name}: tol must be positive, got {tol}")
-        self.tol, self.max_iter = float(tol), check_positive_int(max_iter, self.name, "max_iter")
+        self.tol = check_positive(tol, self.name, "tol")
+        self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
 
     # ---------------------------------------------------------------- what a subclass may write
 
@@ -73,8 +76,8 @@ class SmoothPrior(Prior):
         """The least known c for which ``R + c |x|^2 / 2`` is convex: 0 for a convex prior, None where none is known."""
         return None
 
-    def at(self, sigma: float | torch.Tensor) -> SmoothPrior:
-        """The prior for images with noise of this level, where that makes a difference; here it makes none.
+    def at(self, sigma: float | torch.Tensor) -> Self:
+        """The prior for images with noise of this level, where it has one.
 
         Parameters
         ----------
@@ -83,11 +86,15 @@ class SmoothPrior(Prior):
 
         Returns
         -------
-        SmoothPrior
-            One that shares the parameters.
+        prior of the same class
+            It shares the parameters. A prior that knows no noise level is the same for all.
         """
-        check_level(sigma, self.name)
-        return self
+        level = check_level(sigma, self.name)
+        if self.sigma is None:
+            return self
+        other = copy.copy(self)
+        other.sigma = level
+        return other
 
     # ---------------------------------------------------------------- what every smooth prior has
 
@@ -164,9 +171,7 @@ def check_level(sigma: float | torch.Tensor, owner: str) -> float | torch.Tensor
                 f"{owner}: sigma must be positive and finite, got {sigma.min().item():g} among its entries"
             )
         return sigma
-    if check_number(sigma, owner, "sigma") <= 0:
-        raise ValueError(f"{owner}: sigma must be positive, got {sigma}")
-    return float(sigma)
+    return check_positive(sigma, owner, "sigma")
 
 
 def per_sample(sigma: float | torch.Tensor, x: torch.Tensor, dims: int, owner: str) -> torch.Tensor:

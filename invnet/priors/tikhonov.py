@@ -28,7 +28,7 @@ class Tikhonov(Prior):
     Raises
     ------
     TypeError, ValueError
-        If `dims` is no positive integer, or `of` is another word.
+        If `dims` is not a positive integer, or `of` is another word.
 
     References
     ----------

@@ -33,12 +33,12 @@ class TotalVariation(AnalysisPrior):
     tol : float
         Relative accuracy of `prox`: it stops when the duality gap proves it (see `invnet.optimize.dual_prox`).
     max_iter : int
-        ... and after as many iterations at the latest.
+        Iterations of `prox` at most.
 
     Raises
     ------
     TypeError, ValueError
-        If `dims` or `max_iter` is no positive integer, or `tol` is not positive.
+        If `dims` or `max_iter` is not a positive integer, or `tol` is not positive.
 
     References
     ----------

@@ -30,7 +30,7 @@ class Wavelet(AnalysisPrior):
     Raises
     ------
     TypeError, ValueError
-        If `dims` is no positive integer; once an image is met, if the wavelet is unknown or not orthogonal, or the
+        If `dims` is not a positive integer; once an image is met, if the wavelet is unknown or not orthogonal, or the
         image's size does not allow the level.
 
     References

@@ -34,7 +34,7 @@ CENTRE = {4: 0.08, 8: 0.04}  # the share of k-space's lines that are sampled in 
 
 def scan(acceleration: int, shape: tuple[int, ...], generator: torch.Generator, sigma: float = NOISE) -> Physics:
     """Random lines of k-space and random coils, drawn on the CPU."""
-    mask = random_mask(shape[1], acceleration, CENTRE[acceleration], generator)
+    mask = random_mask(shape[1], acceleration, CENTRE[acceleration], generator=generator)
     return Physics(CartesianMRI(mask, coil_maps(shape, COILS, generator)), noise=Gaussian(sigma))
 
 

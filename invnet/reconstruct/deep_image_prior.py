@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from invnet.checks import check_number, check_range
+from invnet.checks import check_range
 from invnet.nets import Hourglass
 from invnet.nets.on_images import joined_parts
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.early_stop import WindowedVariance
-from operators.checks import check_positive_int
+from operators.checks import check_nonnegative, check_positive_int
 
 __all__ = ["DeepImagePrior"]
 
@@ -133,8 +133,10 @@ class DeepImagePrior(Reconstructor):
         self._make_net = net or (lambda channels: Hourglass(out_channels=channels, dims=self.dims))
         self.joint_channels, self.prior = joint_channels, prior
         self.bounds = None if bounds is None else check_range(*bounds, self.name)
-        self.strength, self.lr = self._at_least_zero("strength", strength), self._at_least_zero("lr", lr)
-        self.jitter, self.average = self._at_least_zero("jitter", jitter), self._at_least_zero("average", average)
+        self.strength = check_nonnegative(strength, self.name, "strength")
+        self.lr = check_nonnegative(lr, self.name, "lr")
+        self.jitter = check_nonnegative(jitter, self.name, "jitter")
+        self.average = check_nonnegative(average, self.name, "average")
         if self.average >= 1:
             raise ValueError(f"DeepImagePrior: average must be below 1, got {average}")
         self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
@@ -142,11 +144,6 @@ class DeepImagePrior(Reconstructor):
         self.patience = None if patience is None else check_positive_int(patience, self.name, "patience")
         self.restarts = check_positive_int(restarts, self.name, "restarts")
         self.seed, self.progress = seed, progress
-
-    def _at_least_zero(self, name: str, value: float) -> float:
-        if check_number(value, self.name, name) < 0:
-            raise ValueError(f"{self.name}: {name} must be at least 0, got {value}")
-        return float(value)
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         with torch.no_grad():

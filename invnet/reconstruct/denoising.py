@@ -10,19 +10,18 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from invnet.checks import check_number, kind
 from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.optimize import Progress
 from invnet.optimize.progress import norm
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
-from operators.checks import check_positive_int
+from operators.checks import check_nonnegative, check_positive_int, kind
 
-__all__ = ["Denoiser", "DenoiserIteration", "as_level", "inference"]
+__all__ = ["Denoiser", "DenoiserIteration", "inference"]
 
 Denoiser = Callable[[torch.Tensor, float | torch.Tensor], torch.Tensor]
 
-_GROWTH = 1e3  # an image this many times as large as at the start is no image
+_GROWTH = 1e3  # an iteration whose image has grown this much since its start has diverged
 
 
 class DenoiserIteration(Reconstructor):
@@ -48,11 +47,9 @@ class DenoiserIteration(Reconstructor):
         if signature is not None and not _takes_two(signature):
             advice = "of a network without levels, lambda x, sigma: net(x) makes one"
             raise TypeError(f"{self.name}: denoiser takes a callable (x, sigma), got one of {signature}; {advice}")
-        if check_number(tol, self.name, "tol") < 0:
-            raise ValueError(f"{self.name}: tol must be at least 0, got {tol}")
         self.denoiser = on_images(denoiser)
         self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
-        self.tol, self.progress = tol, progress
+        self.tol, self.progress = check_nonnegative(tol, self.name, "tol"), progress
 
     is_scheduled = False  # whether the iteration is done after `max_iter`, by plan
 
@@ -117,14 +114,6 @@ class DenoiserIteration(Reconstructor):
             x, last = progress.record(x, new, change), new
         info = Info.of(progress)
         return x, dataclasses.replace(info, converged=True) if self.is_scheduled else info
-
-
-def as_level(sigma: torch.Tensor) -> float | torch.Tensor:
-    """The noise levels of the samples as one number if they are the same."""
-    if sigma.numel() == 0:
-        return sigma
-    first = sigma.flatten()[0]
-    return first.item() if bool((sigma == first).all()) else sigma
 
 
 @contextlib.contextmanager

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import torch
 
-from invnet.checks import check_number
 from invnet.physics import Physics
 from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.denoising import Denoiser
 from invnet.reconstruct.posterior import PosteriorSampler, normal
+from operators.checks import check_number, check_positive
 
 __all__ = ["DiffPIR"]
 
@@ -93,11 +93,10 @@ class DiffPIR(PosteriorSampler):
         progress: bool = False,
     ) -> None:
         super().__init__(denoiser, samples, sigma, max_iter, seed, progress)
-        if check_number(strength, self.name, "strength") <= 0:
-            raise ValueError(f"DiffPIR: strength must be positive, got {strength}")
+        self.strength = check_positive(strength, self.name, "strength")
         if not 0 <= check_number(zeta, self.name, "zeta") <= 1:
             raise ValueError(f"DiffPIR: zeta must be from 0 to 1, got {zeta}")
-        self.strength, self.zeta = float(strength), float(zeta)
+        self.zeta = float(zeta)
 
     def _walk(
         self, x: torch.Tensor, y: torch.Tensor, physics: Physics, batch: int, generator: torch.Generator

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import torch
 
-from invnet.checks import check_number
 from invnet.optimize.progress import norm
 from invnet.physics import Physics
 from invnet.reconstruct.denoising import Denoiser
 from invnet.reconstruct.posterior import PosteriorSampler, step_down
+from operators.checks import check_nonnegative
 
 __all__ = ["DPS"]
 
@@ -92,9 +92,7 @@ class DPS(PosteriorSampler):
         progress: bool = False,
     ) -> None:
         super().__init__(denoiser, samples, sigma, max_iter, seed, progress)
-        if check_number(guidance, self.name, "guidance") < 0:
-            raise ValueError(f"DPS: guidance must be at least 0, got {guidance}")
-        self.guidance = float(guidance)
+        self.guidance = check_nonnegative(guidance, self.name, "guidance")
 
     def _walk(
         self, x: torch.Tensor, y: torch.Tensor, physics: Physics, batch: int, generator: torch.Generator

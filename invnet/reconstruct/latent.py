@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from invnet.checks import check_number
 from invnet.nets.on_images import joined_parts
 from invnet.nets.vae import VAE
 from invnet.optimize import Progress, descend
@@ -16,7 +15,7 @@ from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.denoising import inference
 from invnet.reconstruct.likelihood import total, value_and_gradient
-from operators.checks import check_positive_int
+from operators.checks import check_nonnegative, check_positive, check_positive_int
 
 __all__ = ["LatentMAP"]
 
@@ -99,15 +98,13 @@ class LatentMAP(Reconstructor):
         super().__init__()
         if not isinstance(net, VAE):
             raise TypeError(f"LatentMAP: net takes an invnet.nets.VAE, got {type(net).__name__}")
-        if check_number(strength, self.name, "strength") <= 0:
-            raise ValueError(f"LatentMAP: strength must be positive, got {strength}")
-        if deviation is not None and check_number(deviation, self.name, "deviation") < 0:
-            raise ValueError(f"LatentMAP: deviation must be at least 0, got {deviation}")
-        if check_number(tol, self.name, "tol") < 0:
-            raise ValueError(f"LatentMAP: tol must be at least 0, got {tol}")
-        self.net, self.strength, self.deviation, self.seed = net, float(strength), deviation, seed
+        self.strength = check_positive(strength, self.name, "strength")
+        if deviation is not None:
+            check_nonnegative(deviation, self.name, "deviation")
+        self.net, self.deviation, self.seed = net, deviation, seed
         self.restarts = check_positive_int(restarts, self.name, "restarts") if restarts else 0
-        self.max_iter, self.tol, self.progress = check_positive_int(max_iter, self.name, "max_iter"), tol, progress
+        self.max_iter = check_positive_int(max_iter, self.name, "max_iter")
+        self.tol, self.progress = check_nonnegative(tol, self.name, "tol"), progress
 
     def _reconstruct(self, y: torch.Tensor, physics: Physics) -> tuple[torch.Tensor, Info]:
         with torch.no_grad(), inference(self.net):

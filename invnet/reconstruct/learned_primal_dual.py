@@ -6,12 +6,11 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from invnet.checks import check_number
 from invnet.nets.base import ConvNet, conv
 from invnet.nets.on_images import OnImages
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
-from operators.checks import check_choice, check_positive_int
+from operators.checks import check_choice, check_positive, check_positive_int
 
 __all__ = ["LearnedPrimalDual"]
 
@@ -85,8 +84,8 @@ class LearnedPrimalDual(Reconstructor):
         super().__init__()
         if check_positive_int(memory, self.name, "memory") < 2:
             raise ValueError(f"{self.name}: memory must be at least 2, got {memory}")
-        if norm is not None and check_number(norm, self.name, "norm") <= 0:
-            raise ValueError(f"{self.name}: norm must be positive, got {norm}")
+        if norm is not None:
+            check_positive(norm, self.name, "norm")
         self.dims, self.data_dims = dims, dims if data_dims is None else data_dims
         self.iterations = check_positive_int(iterations, self.name, "iterations")
         self.memory, self.norm, self.checkpointing = memory, norm, checkpointing

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import torch
 
-from invnet.checks import check_number
 from invnet.noise import Gaussian
 from invnet.physics import Physics
 from invnet.reconstruct.data_step import data_prox
-from invnet.reconstruct.denoising import Denoiser, DenoiserIteration, as_level
+from invnet.reconstruct.denoising import Denoiser, DenoiserIteration
+from invnet.reconstruct.levels import as_level, checked_levels, falling
 from invnet.reconstruct.likelihood import lipschitz_constant
-from operators.checks import check_choice
+from operators.checks import check_choice, check_positive
 from operators.solve import over_batch
 
 __all__ = ["PlugAndPlay"]
@@ -110,11 +109,9 @@ class PlugAndPlay(DenoiserIteration):
         super().__init__(denoiser, _ITERATIONS[method] if max_iter is None else max_iter, tol, progress)
         if method == "pgd" and sigma is not None and strength is not None:
             raise ValueError("PlugAndPlay: pgd takes a strength or a sigma, as its step is given; got both")
-        strength = _STRENGTH[method] if strength is None else check_number(strength, self.name, "strength")
-        if strength <= 0:
-            raise ValueError(f"PlugAndPlay: strength must be positive, got {strength}")
-        self.method, self.strength = method, strength
-        self.sigma = None if sigma is None else _checked_levels(sigma, method)
+        self.method = method
+        self.strength = check_positive(_STRENGTH[method] if strength is None else strength, self.name, "strength")
+        self.sigma = None if sigma is None else _levels(sigma, method)
         self.is_scheduled = method == "hqs"
 
     def _iterates(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, batch: int) -> Iterator[torch.Tensor]:
@@ -174,8 +171,7 @@ class PlugAndPlay(DenoiserIteration):
             first = torch.maximum(first, last)
         else:
             first, last = (_filled(level, x, batch) for level in self.sigma)
-        for k in range(self.max_iter):
-            yield first * (last / first) ** (k / max(self.max_iter - 1, 1))
+        return falling(first, last, self.max_iter)
 
     def extra_repr(self) -> str:
         """The method, the strength and the level."""
@@ -187,12 +183,10 @@ def _filled(value: float, x: torch.Tensor, batch: int) -> torch.Tensor:
     return torch.full(x.shape[:batch], value, dtype=x.real.dtype, device=x.device)
 
 
-def _checked_levels(sigma: float | tuple[float, float], method: str) -> tuple[float, float]:
-    levels = tuple(sigma) if isinstance(sigma, tuple | list) else (sigma, sigma)
-    if len(levels) != 2 or (isinstance(sigma, tuple | list) and method != "hqs"):
-        takes = "a number, or the first and the last" if method == "hqs" else "a number"
-        raise ValueError(f"PlugAndPlay: sigma takes {takes} with {method}, got {sigma}")
-    first, last = (check_number(level, "PlugAndPlay", "sigma") for level in levels)
-    if not 0 < last <= first < math.inf:
-        raise ValueError(f"PlugAndPlay: sigma must be positive and not rise from first to last, got {sigma}")
-    return first, last
+def _levels(sigma: float | tuple[float, float], method: str) -> tuple[float, float]:
+    """The first and the last level, which are the same where one number is given."""
+    if not isinstance(sigma, tuple | list):
+        return checked_levels((sigma, sigma), "PlugAndPlay")
+    if method != "hqs":
+        raise ValueError(f"PlugAndPlay: sigma takes a number with {method}, got {sigma}")
+    return checked_levels(sigma, "PlugAndPlay")

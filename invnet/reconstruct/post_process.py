@@ -6,12 +6,11 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.checks import check_number, kind
 from invnet.nets.on_images import applied, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.direct import DirectInverse
-from operators.checks import check_choice
+from operators.checks import check_choice, check_nonnegative, kind
 
 __all__ = ["PostProcess"]
 
@@ -65,8 +64,8 @@ class PostProcess(Reconstructor):
             check_choice(first, ("measurement",), "PostProcess", "first")
         elif not isinstance(first, Reconstructor | None):
             raise TypeError(f'PostProcess: first takes a Reconstructor or "measurement", got {type(first).__name__}')
-        if sigma is not None and check_number(sigma, "PostProcess", "sigma") < 0:
-            raise ValueError(f"PostProcess: sigma must be at least 0, got {sigma}")
+        if sigma is not None:
+            check_nonnegative(sigma, "PostProcess", "sigma")
         self.net = on_images(net)
         self.first = DirectInverse() if first is None else first
         self.sigma = sigma

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 import torch
 
-from invnet.checks import check_number
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info
 from invnet.reconstruct.denoising import Denoiser, DenoiserIteration
+from invnet.reconstruct.levels import checked_levels, falling
 from operators.checks import check_positive_int
 
-__all__ = ["PosteriorInfo", "PosteriorSampler", "checked_levels", "step_down"]
+__all__ = ["PosteriorInfo", "PosteriorSampler", "normal", "step_down"]
 
 
 @dataclasses.dataclass(repr=False, eq=False)
@@ -104,33 +104,16 @@ class PosteriorSampler(DenoiserIteration):
         return self._walk(x + self.sigma[0] * normal(x, generator), y, physics, batch, generator)
 
     def _levels(self) -> list[float]:
-        """The noise levels, each smaller than the one before by the same factor."""
-        first, last = self.sigma
-        return [first * (last / first) ** (k / max(self.max_iter - 1, 1)) for k in range(self.max_iter)]
+        """The noise levels, from the first to the last."""
+        return list(falling(*self.sigma, self.max_iter))
 
     def extra_repr(self) -> str:
         """The samples, the levels and their number."""
         return f"samples={self.samples}, sigma={self.sigma}, max_iter={self.max_iter}"
 
 
-def checked_levels(sigma: tuple[float, float], owner: str) -> tuple[float, float]:
-    """The first and the last level, as floats.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If they are not two positive numbers, the first at least as large as the last.
-    """
-    if not isinstance(sigma, tuple | list) or len(sigma) != 2:
-        raise ValueError(f"{owner}: sigma takes the first and the last level, got {sigma}")
-    first, last = (check_number(level, owner, "sigma") for level in sigma)
-    if not 0 < last <= first < math.inf:
-        raise ValueError(f"{owner}: sigma must be positive and not rise from first to last, got {sigma}")
-    return first, last
-
-
 def normal(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Independent normal numbers of variance one; of complex type, in the real and in the imaginary part each."""
+    """Independent normal numbers of variance one; complex ones have it in the real and in the imaginary part."""
     draw = torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
     return draw * math.sqrt(2) if draw.is_complex() else draw
 
@@ -140,11 +123,10 @@ def step_down(
 ) -> torch.Tensor:
     """A step of the reverse diffusion: from an image with noise of the level `sigma` to one with `following`.
 
-    With ``clean`` the denoised x, the mean is ``clean + (x - clean) following^2 / sigma^2``: exact for a
-    Gaussian prior.
-    The exact variance lies between what is right if x tells the image exactly, and what is right if it tells nothing
-    (J. Ho, A. Jain and P. Abbeel, "Denoising diffusion probabilistic models", 2020, section 3.2); here it is their
-    geometric mean, (sigma^2 - following^2) following / sigma.
+    With ``clean`` the denoised x, the mean is ``clean + (x - clean) following^2 / sigma^2``: exact for a Gaussian
+    prior. The exact variance lies between what is right if x tells the image exactly, and what is right if it tells
+    nothing (J. Ho, A. Jain and P. Abbeel, "Denoising diffusion probabilistic models", 2020, section 3.2); here it is
+    their geometric mean, ``(sigma^2 - following^2) following / sigma``.
     """
     share = (following / sigma) ** 2
     noise = math.sqrt((sigma**2 - following**2) * following / sigma)

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import torch
 
-from invnet.checks import check_number
 from invnet.physics import Physics
 from invnet.reconstruct.data_step import data_prox
 from invnet.reconstruct.denoising import Denoiser, DenoiserIteration
 from invnet.reconstruct.likelihood import lipschitz_constant
-from operators.checks import check_choice
+from operators.checks import check_choice, check_positive
 from operators.solve import over_batch
 
 __all__ = ["RED"]
@@ -87,10 +86,9 @@ class RED(DenoiserIteration):
     ) -> None:
         super().__init__(denoiser, max_iter, tol, progress)
         check_choice(method, ("fixed-point", "gradient"), "RED", "method")
-        for name, value in (("sigma", sigma), ("strength", strength)):
-            if check_number(value, "RED", name) <= 0:
-                raise ValueError(f"RED: {name} must be positive, got {value}")
-        self.sigma, self.strength, self.method = float(sigma), float(strength), method
+        self.sigma = check_positive(sigma, self.name, "sigma")
+        self.strength = check_positive(strength, self.name, "strength")
+        self.method = method
 
     def _iterates(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, batch: int) -> Iterator[torch.Tensor]:
         weight = torch.full(x.shape[:batch], self.strength / self.sigma**2, dtype=x.real.dtype, device=x.device)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from invnet.checks import kind
 from invnet.physics import Physics
 from invnet.priors import AnalysisPrior, Prior, SmoothPrior
 from invnet.sensor import Saturation
+from operators.checks import kind
 
 __all__ = ["SOLVERS", "choose_solver", "fista_crawls", "hindrance"]
 

@@ -10,13 +10,12 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from invnet.checks import check_number
 from invnet.nets.base import ConvNet
 from invnet.nets.on_images import OnImages, applied, on_images
 from invnet.physics import Physics
 from invnet.reconstruct.base import Info, Reconstructor
 from invnet.reconstruct.likelihood import damped_solve, lipschitz_constant, variance_of
-from operators.checks import check_choice, check_positive_int
+from operators.checks import check_choice, check_positive, check_positive_int
 from operators.solve import over_batch
 from operators.solve.shared import peak
 
@@ -113,8 +112,8 @@ class Unrolled(Reconstructor):
             raise ValueError(f"Unrolled: {len(given)} networks are for as many iterations, got iterations={iterations}")
         count = 8 if shared and iterations is None else iterations or len(given) * (not shared)
         count = check_positive_int(count, self.name, "iterations")
-        if norm is not None and check_number(norm, self.name, "norm") <= 0:
-            raise ValueError(f"Unrolled: norm must be positive, got {norm}")
+        if norm is not None:
+            check_positive(norm, self.name, "norm")
         self.nets = nn.ModuleList(cast(nn.Module, on_images(cast(nn.Module, net))) for net in given)
         inner = [net.net if isinstance(net, OnImages) else net for net in given]
         if method == "hqs" and any(isinstance(net, ConvNet) and not net.noise_conditioned for net in inner):

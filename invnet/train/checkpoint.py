@@ -50,11 +50,11 @@ def load_checkpoint(path: Path, owner: str = "train") -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is not a mapping)
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(f"{owner}: {path} is damaged or no checkpoint: {error}") from error
     if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{owner}: {path} is no checkpoint of a training run, though a file of safetensors")
+        raise ValueError(f"{owner}: {path} is not a checkpoint of a training run, though a file of safetensors")
     if metadata.get("checksum") != str(_checksum(metadata["tree"], tensors)):
         raise ValueError(f"{owner}: {path} is damaged: its checksum does not match")
     return _unpacked(json.loads(metadata["tree"]), tensors)

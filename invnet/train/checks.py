@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from invnet.checks import kind
 from invnet.losses import Loss
 from invnet.train.options import TrainOptions
 from operators import LinearOperator
+from operators.checks import kind
 
 __all__ = ["check_data", "check_kinds", "check_loss"]
 

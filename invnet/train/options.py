@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from invnet.checks import check_number
-from operators.checks import check_choice, check_positive_int
+from operators.checks import check_choice, check_number, check_positive, check_positive_int
 
 __all__ = ["TrainOptions"]
 
@@ -103,8 +102,8 @@ class TrainOptions:
                 raise ValueError(f"TrainOptions: {name} must be at least 0, got {value}")
         for name in ("lr", "data_range", "clip"):
             value = getattr(self, name)
-            if value is not None and check_number(value, "TrainOptions", name) <= 0:
-                raise ValueError(f"TrainOptions: {name} must be positive, got {value}")
+            if value is not None:
+                check_positive(value, "TrainOptions", name)
         if not 0 <= check_number(self.lr_end, "TrainOptions", "lr_end") <= 1:
             raise ValueError(f"TrainOptions: lr_end must be in [0, 1], got {self.lr_end}")
         if self.ema is not None and not 0 <= check_number(self.ema, "TrainOptions", "ema") < 1:

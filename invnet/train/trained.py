@@ -7,9 +7,9 @@ from pathlib import Path
 
 from torch import nn
 
-from invnet.checks import kind
 from invnet.train.checkpoint import load_checkpoint
 from invnet.train.state import check_same_model
+from operators.checks import kind
 
 __all__ = ["load_trained"]
 
@@ -32,7 +32,7 @@ def load_trained(model: nn.Module, checkpoint: str | os.PathLike[str]) -> None:
     FileNotFoundError
         If there is no such file.
     TypeError
-        If `model` is no torch.nn.Module.
+        If `model` is not a torch.nn.Module.
     ValueError
         If it is damaged, no checkpoint, or one of another model.
 

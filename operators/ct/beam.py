@@ -53,7 +53,7 @@ class Beam(LinearOperator):
     views: torch.Tensor | None
     pixel_size: tuple[float, ...]
     _maps: tuple[LinearMap, LinearMap]  # the projection and its transpose
-    _shapes: Mapping[str, tuple[int, ...]] = {}  # of the parts of a geometry for one view, where they are no numbers
+    _shapes: Mapping[str, tuple[int, ...]] = {}  # for one view, of the parts of a geometry that are not single numbers
     _shared: tuple[str, ...] = ("center", "detector_spacing")  # the parts that are the same for all views
 
     @abc.abstractmethod

@@ -13,6 +13,7 @@ from operators.ct.beam import Poses
 from operators.ct.coverage import warn_if_low, warn_if_narrow
 from operators.ct.fdk import cone_backprojection
 from operators.ct.geometry import Number, as_angles, as_real
+from operators.ct.source import check_distances
 from operators.ct.volume import VolumeBeam, signed_spacing
 
 __all__ = ["ConeBeam"]
@@ -116,11 +117,7 @@ class ConeBeam(VolumeBeam):
             detector_offset=detector_offset,
             center=center,
         )
-        if not bool((self.source_distance > 0).all() and (self.detector_distance >= 0).all()):
-            raise ValueError(
-                f"{self.name}: takes a positive source_distance and a detector_distance of at least zero, "
-                f"got {source_distance} and {detector_distance}"
-            )
+        check_distances(self.name, self.source_distance, self.detector_distance)
         self._fix_views()
         self._check_source()
         (left, right), (low, high), (row, column) = self._seen_on_axis()

@@ -29,7 +29,7 @@ def warn_if_narrow(
     edges : (float, float)
         How far from the axis, with sign, the first and the last ray pass.
     tolerance : float
-        By how much a ray may pass inside: a quarter-detector shift is no mistake.
+        By how much a ray may pass inside: a quarter-detector shift is not a mistake.
     radius : float
         Of the circle.
     angles : torch.Tensor, shape (views,)

@@ -13,6 +13,7 @@ from operators.ct.coverage import warn_if_narrow
 from operators.ct.fbp import fan_backprojection
 from operators.ct.geometry import Number, as_angles, sizes, spatial_shape, unit_vectors
 from operators.ct.planar import PlanarBeam
+from operators.ct.source import check_distances
 
 __all__ = ["FanBeam"]
 
@@ -107,11 +108,7 @@ class FanBeam(PlanarBeam):
             detector_offset=detector_offset,
             center=center,
         )
-        if not bool((self.source_distance > 0).all() and (self.detector_distance >= 0).all()):
-            raise ValueError(
-                f"{self.name}: takes a positive source_distance and a detector_distance of at least zero, "
-                f"got {source_distance} and {detector_distance}"
-            )
+        check_distances(self.name, self.source_distance, self.detector_distance)
         self._check_curve()
         self._fix_views()
         self._check_source()

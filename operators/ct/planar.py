@@ -13,6 +13,7 @@ from operators.ct.geometry import sizes, spatial_shape
 from operators.ct.project import backproject, project, rays
 from operators.ct.rays import courses
 from operators.linear_pair import Fixed
+from operators.operands import check_operand
 
 __all__ = ["PlanarBeam"]
 
@@ -101,7 +102,7 @@ class PlanarBeam(Beam):
         ValueError
             If the shape of `y` is wrong or the window unknown.
         """
-        self._check(y, self.out_shape, "a sinogram")
+        check_operand(self, y, self.out_shape, "a sinogram")
         if y.is_meta:  # nor are the angles there, which decide on the weights
             return y.new_empty((*y.shape[: -len(self.out_shape)], *self.in_shape))
         return self._real(lambda sinograms: self._filtered_backprojection(sinograms, window), y, 2)

@@ -18,7 +18,7 @@ from operators.linear_pair import Fixed, linear_pair
 
 __all__ = ["HAS_TRITON", "backproject", "project", "rays", "takes_16_bits"]
 
-# Triton 3.3, which takes tuples of tensors, comes with torch 2.7.
+# Triton 3.3, which takes tuples of tensors, comes with torch 2.7. (torch's version compares as a version, not as text.)
 HAS_TRITON = importlib.util.find_spec("triton") is not None and torch.__version__ >= "2.7"
 
 

@@ -1,4 +1,4 @@
-"""Refuses a point source from which an image is not in front."""
+"""Refuses a point source from which the image is not in front."""
 
 from __future__ import annotations
 
@@ -7,7 +7,22 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-__all__ = ["check_source"]
+__all__ = ["check_distances", "check_source"]
+
+
+def check_distances(owner: str, source: torch.Tensor, detector: torch.Tensor) -> None:
+    """Refuse distances from the rotation axis to source and detector that are negative, or zero to the source.
+
+    Raises
+    ------
+    ValueError
+    """
+    nearest = source.detach().min().item(), detector.detach().min().item()
+    if not (nearest[0] > 0 and nearest[1] >= 0):
+        raise ValueError(
+            f"{owner}: takes a positive source_distance and a detector_distance of at least zero, "
+            f"got {nearest[0]:g} and {nearest[1]:g}"
+        )
 
 
 def check_source(

@@ -13,6 +13,7 @@ from operators.ct.beam import Beam
 from operators.ct.geometry import Number, as_real, covering, sizes, spatial_shape, unit_vectors
 from operators.ct.project3d import backproject_volume, project_volume, volume_rays
 from operators.linear_pair import Fixed
+from operators.operands import check_operand
 
 __all__ = ["VolumeBeam"]
 
@@ -74,7 +75,7 @@ class VolumeBeam(Beam):
         ValueError
             If the shape of `y` is wrong, the window unknown, or the scan helical.
         """
-        self._check(y, self.out_shape, "a measurement")
+        check_operand(self, y, self.out_shape, "a measurement")
         if y.is_meta:  # nor are the angles there, which decide on the weights
             return y.new_empty((*y.shape[: -len(self.out_shape)], *self.in_shape))
         return self._real(lambda data: self._filtered_backprojection(data, window), y, 3)

@@ -33,7 +33,7 @@ def from_array(array: Any) -> torch.Tensor:
     Raises
     ------
     TypeError
-        If it is no array, is masked, or is of a type or on a device that torch does not take.
+        If it is not an array, is masked, or is of a type or on a device that torch does not take.
 
     See Also
     --------
@@ -91,7 +91,7 @@ def to_array(tensor: torch.Tensor, xp: Any = np) -> Any:
     Raises
     ------
     TypeError
-        If it is no tensor, `xp` has no ``from_dlpack``, or the library does not take the tensor's type or device.
+        If it is not a tensor, `xp` has no ``from_dlpack``, or the library does not take the tensor's type or device.
 
     See Also
     --------

@@ -10,6 +10,7 @@ import torch
 
 from operators.core import LinearOperator
 from operators.interop.kinds import is_complex
+from operators.registration import device_of
 
 __all__ = ["OnArrays"]
 
@@ -27,7 +28,7 @@ class OnArrays:
     Raises
     ------
     TypeError
-        If it is no LinearOperator, or takes real images to complex data: other libraries' operators have one type.
+        If it is not a LinearOperator, or takes real images to complex data: other libraries' operators have one type.
     ValueError
         If it is on another device.
     """
@@ -35,11 +36,10 @@ class OnArrays:
     def __init__(self, operator: LinearOperator, owner: str) -> None:
         if not isinstance(operator, LinearOperator):
             raise TypeError(f"{owner}: takes a LinearOperator, got {type(operator).__name__}")
-        tensor = next(operator._tensors(recurse=True), None)
-        if tensor is not None and tensor.device.type != "cpu":
+        device = device_of(operator)
+        if device is not None and device.type != "cpu":
             raise ValueError(
-                f"{owner}: numpy's arrays are on the CPU, but {operator.name} is on {tensor.device}; "
-                '.to("cpu") moves it'
+                f'{owner}: numpy\'s arrays are on the CPU, but {operator.name} is on {device}; .to("cpu") moves it'
             )
         self.operator = operator
         self.dtype = _dtype(operator, owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from operators.core import LinearOperator
+from operators.registration import device_of
 
 __all__ = ["is_complex"]
 
@@ -42,10 +43,7 @@ def is_complex(operator: LinearOperator) -> tuple[bool, bool]:
 
 def _given(operator: LinearOperator, dtype: torch.dtype) -> torch.dtype | None:
     """The type of the operator's result for this type; None if it does not take it."""
-    tensor = next(operator._tensors(recurse=True), None)
     try:
-        return operator(
-            torch.zeros((0, *operator.in_shape), dtype=dtype, device=None if tensor is None else tensor.device)
-        ).dtype
+        return operator(torch.zeros((0, *operator.in_shape), dtype=dtype, device=device_of(operator))).dtype
     except TypeError:
         return None

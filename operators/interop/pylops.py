@@ -37,7 +37,7 @@ def to_pylops(operator: LinearOperator) -> pylops.LinearOperator:
     ImportError
         If PyLops is not installed.
     TypeError
-        If it is no LinearOperator, or takes real images to complex data.
+        If it is not a LinearOperator, or takes real images to complex data.
     ValueError
         If it is on another device than the CPU.
 
@@ -74,7 +74,7 @@ def from_pylops(operator: Any) -> LinearOperator:
     ImportError
         If PyLops is not installed.
     TypeError
-        If it is no PyLops operator.
+        If it is not a PyLops operator.
     ValueError
         If it has no ``rmatvec``, or is linear over the real numbers alone though between complex images (``Conj``).
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from operators.checks import Shape, as_shape
+from operators.checks import Shape
 from operators.core import LinearOperator
 from operators.interop.arrays import OnArrays
 from operators.interop.foreign import ArrayForeign, ArrayOperator
-from operators.matrix import Matrix
+from operators.matrix import Matrix, flattened_shapes
 
 if TYPE_CHECKING:
     import scipy.sparse.linalg
@@ -37,7 +36,7 @@ def to_scipy(operator: LinearOperator) -> scipy.sparse.linalg.LinearOperator:
     Raises
     ------
     TypeError
-        If it is no LinearOperator, or takes real images to complex data.
+        If it is not a LinearOperator, or takes real images to complex data.
     ValueError
         If it is on another device than the CPU.
 
@@ -114,11 +113,7 @@ def from_scipy(operator: Any, in_shape: Shape | None = None, out_shape: Shape | 
 def flat_operator(foreign: FlatForeign, in_shape: Shape | None, out_shape: Shape | None) -> ArrayOperator:
     """The operator of a foreign one that takes vectors, once its shapes and its adjoint are seen to be there."""
     m, n = foreign.other.shape
-    taken = (n,) if in_shape is None else as_shape(in_shape, foreign.name)
-    given = (m,) if out_shape is None else as_shape(out_shape, foreign.name, "out_shape")
-    for name, shape, size in [("in_shape", taken, n), ("out_shape", given, m)]:
-        if math.prod(shape) != size:
-            raise ValueError(f"{foreign.name}: {name} {shape} has not the {size} entries of an operator {(m, n)}")
+    taken, given = flattened_shapes((m, n), in_shape, out_shape, foreign.name)
     try:
         foreign.other.rmatvec(np.zeros(m, np.complex128 if foreign.gives_complex else np.float64))
     except (NotImplementedError, AttributeError, TypeError) as error:

@@ -37,7 +37,7 @@ def to_sigpy(operator: LinearOperator) -> sigpy.linop.Linop:
     ImportError
         If SigPy is not installed.
     TypeError
-        If it is no LinearOperator, or takes real images to complex data.
+        If it is not a LinearOperator, or takes real images to complex data.
     ValueError
         If it is on another device than the CPU, or has an image without dimensions.
 
@@ -97,7 +97,7 @@ def from_sigpy(linop: Any) -> LinearOperator:
     ImportError
         If SigPy is not installed.
     TypeError
-        If it is no Linop.
+        If it is not a Linop.
     ValueError
         If its shapes are not fixed.
 

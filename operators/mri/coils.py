@@ -31,7 +31,7 @@ def coil_compression(kspace: torch.Tensor, coils: int, dims: int = 2) -> torch.T
     Raises
     ------
     TypeError, ValueError
-        If the data are no floating-point or complex tensor, not finite, of too few dimensions or coils.
+        If the data are not a floating-point or complex tensor, not finite, of too few dimensions or coils.
 
     References
     ----------
@@ -72,7 +72,7 @@ def noise_whitening(noise: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     TypeError, ValueError
-        If the noise is no floating-point or complex tensor, not finite, of another number of dimensions, or does not
+        If the noise is not a floating-point or complex tensor, not finite, of another number of dimensions, or does not
         fill all coils independently.
 
     References

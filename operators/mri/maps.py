@@ -12,6 +12,7 @@ from operators.core import LinearOperator
 from operators.diagonal import Diagonal
 from operators.fourier import scaled_in_place, squared_magnitude
 from operators.kernel_cache import KernelCache
+from operators.operands import check_operand
 from operators.scalars import reciprocal
 from operators.unrecorded import Map, block_length, unrecorded
 
@@ -34,7 +35,7 @@ class SensitivityMaps(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the maps are no floating-point or complex tensor, not finite, zero everywhere, or of another number of
+        If the maps are not a floating-point or complex tensor, not finite, zero everywhere, or of another number of
         dimensions.
 
     Notes
@@ -140,7 +141,7 @@ class CoilGram(LinearOperator):
 
     def _for_each(self, function: Map, x: torch.Tensor) -> torch.Tensor:
         maps, coil_dim, has_sets = self.maps, self.maps.coil_dim, self.maps.has_sets
-        maps._check(x, self.in_shape, "an input")  # of its device
+        check_operand(maps, x, self.in_shape, "an input")  # of its device
         sample = (*x.shape[: x.ndim - len(self.in_shape)], *maps.out_shape[1:])
         length = block_length(maps.out_shape[0], sample, *self._tensors(recurse=True))
         blocks = zip(maps.maps.split(length, coil_dim), maps.conjugate().split(length, coil_dim), strict=True)
@@ -184,7 +185,7 @@ def check_maps(maps: torch.Tensor, owner: str) -> torch.Tensor:
     Raises
     ------
     TypeError, ValueError
-        If they are no floating-point or complex tensor, not finite, or zero everywhere.
+        If they are not a floating-point or complex tensor, not finite, or zero everywhere.
     """
     check_finite(maps, owner, "maps")
     if not bool((maps.detach() != 0).any()):

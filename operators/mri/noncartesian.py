@@ -36,7 +36,7 @@ class NonCartesianMRI(Compose):
     Raises
     ------
     TypeError, ValueError
-        If the trajectory is no real tensor, not finite, beyond the band or of another number of coordinates than
+        If the trajectory is not a real tensor, not finite, beyond the band or of another number of coordinates than
         `in_shape`; if the maps are not finite, zero everywhere or of another shape.
     ImportError
         At the first use, if finufft is not installed: ``pip install "invnet[mri]"``.

@@ -41,7 +41,7 @@ class OffResonance(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the field map or the times are no real tensors, not finite or of another shape; if the tolerance is out of
+        If the field map or the times are not real tensors, not finite or of another shape; if the tolerance is out of
         range, or would take more than 200 segments.
 
     Notes

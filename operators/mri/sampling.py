@@ -12,7 +12,7 @@ from operators.checks import Shape, as_shape, check_generator, check_number, che
 __all__ = ["caipi_mask", "equispaced_mask", "poisson_disc_mask", "random_mask"]
 
 
-def random_mask(lines: int, acceleration: float, center_fraction: float, generator: torch.Generator) -> torch.Tensor:
+def random_mask(lines: int, acceleration: float, center_fraction: float, *, generator: torch.Generator) -> torch.Tensor:
     """Lines drawn at random around a centre that is sampled whole, as in fastMRI [1]_.
 
     Outside of the centre every line is drawn with the same probability, such that ``lines / acceleration`` are expected
@@ -56,7 +56,7 @@ def random_mask(lines: int, acceleration: float, center_fraction: float, generat
 
 
 def equispaced_mask(
-    lines: int, acceleration: float, center_fraction: float, generator: torch.Generator | None = None
+    lines: int, acceleration: float, center_fraction: float, *, generator: torch.Generator | None = None
 ) -> torch.Tensor:
     """Lines at equal distances around a centre that is sampled whole, as in fastMRI ("equispaced fraction").
 
@@ -110,6 +110,7 @@ def equispaced_mask(
 def poisson_disc_mask(
     shape: Shape,
     acceleration: float,
+    *,
     generator: torch.Generator,
     calibration: Shape = 0,
     crop_corners: bool = True,
@@ -151,7 +152,7 @@ def poisson_disc_mask(
 
     Examples
     --------
-    >>> mask = poisson_disc_mask((64, 48), 6, torch.Generator().manual_seed(0), calibration=12)
+    >>> mask = poisson_disc_mask((64, 48), 6, generator=torch.Generator().manual_seed(0), calibration=12)
     >>> abs(mask.numel() / mask.sum().item() / 6 - 1) < 0.05
     True
     """
@@ -186,7 +187,7 @@ def poisson_disc_mask(
 
 
 def caipi_mask(
-    shape: Sequence[int], acceleration: Sequence[int], shift: int = 1, calibration: Shape = 0
+    shape: Sequence[int], acceleration: Sequence[int], *, shift: int = 1, calibration: Shape = 0
 ) -> torch.Tensor:
     """A sheared lattice of samples in the two phase-encoding dimensions: 2D CAIPIRINHA [1]_.
 

@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from operators.checks import Shape, as_shape, check_choice, check_number, check_positive_int
+from operators.checks import Shape, as_shape, check_choice, check_positive, check_positive_int
 
 __all__ = ["radial_trajectory", "rosette_trajectory", "spiral_trajectory"]
 
@@ -38,7 +38,7 @@ def radial_trajectory(in_shape: Shape, spokes: int, samples: int, order: str = "
     Raises
     ------
     TypeError, ValueError
-        If a number is no positive integer, the shape not of two dimensions, or the order unknown.
+        If a number is not a positive integer, the shape not of two dimensions, or the order unknown.
 
     References
     ----------
@@ -108,10 +108,10 @@ def spiral_trajectory(
     size = _plane(in_shape, owner)
     check_positive_int(arms, owner, "arms")
     check_positive_int(samples, owner, "samples")
-    turns = _positive(max(size) / (2 * arms) if turns is None else turns, owner, "turns")
+    turns = check_positive(max(size) / (2 * arms) if turns is None else turns, owner, "turns")
     t = torch.linspace(0, 1, samples, dtype=torch.float64)
     angles = 2 * torch.pi * (turns * t + torch.arange(arms, dtype=torch.float64)[:, None] / arms)
-    radii = t ** _positive(density, owner, "density")
+    radii = t ** check_positive(density, owner, "density")
     return _scaled(torch.polar(radii.expand(arms, -1), angles), size)
 
 
@@ -154,7 +154,7 @@ def rosette_trajectory(in_shape: Shape, petals: int, samples: int, turns: float 
     check_positive_int(petals, owner, "petals")
     check_positive_int(samples, owner, "samples")
     t = torch.arange(petals * samples, dtype=torch.float64) / (petals * samples)
-    phase = torch.pi * _positive(turns, owner, "turns") * t
+    phase = torch.pi * check_positive(turns, owner, "turns") * t
     curve = torch.sin(torch.pi * petals * t) * torch.polar(torch.ones_like(t), phase)
     return _scaled(curve.reshape(petals, samples), size)
 
@@ -164,12 +164,6 @@ def _plane(in_shape: Shape, owner: str) -> tuple[int, int]:
     if len(shape) != 2:
         raise ValueError(f"{owner}: takes an in_shape of two dimensions, got {shape}")
     return shape[0], shape[1]
-
-
-def _positive(value: float, owner: str, name: str) -> float:
-    if check_number(value, owner, name) <= 0:
-        raise ValueError(f"{owner}: {name} must be positive, got {value}")
-    return float(value)
 
 
 def _scaled(curve: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -10,5 +10,6 @@ from operators.solve.lanczos import norm
 from operators.solve.least_squares import lsqr, lstsq
 from operators.solve.shared import as_damping as as_damping
 from operators.solve.shared import over_batch as over_batch
+from operators.solve.shared import ratio as ratio
 
 __all__ = ["ConvergenceWarning", "SolverInfo", "cg", "lsqr", "lstsq", "norm"]

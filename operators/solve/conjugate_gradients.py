@@ -100,11 +100,11 @@ def cg(
     """
     check_system(A, b, "cg")
     if A.in_shape != A.out_shape:
-        raise ValueError(f"cg: takes an operator of one shape, but {A.name} maps {A.in_shape} to {A.out_shape}")
+        raise ValueError(f"cg({A.name}): takes an operator of one shape, got {A.in_shape} -> {A.out_shape}")
     plan = Plan(A, "cg", tol, max_iter, return_info, preconditioner)
     dtype = torch.promote_types(b.dtype, A(b.new_zeros((0, *A.in_shape))).dtype)
     b = b.to(working_type(dtype))
-    x, info = shifted_solve(plan, b, as_damping(shift, b, len(A.in_shape), "cg", "shift"))
+    x, info = shifted_solve(plan, b, as_damping(shift, b, len(A.in_shape), plan.owner, "shift"))
     return plan.finish(x, info, dtype)
 
 
@@ -165,7 +165,7 @@ def _conjugate_gradients(plan: Plan, b: torch.Tensor, shift: torch.Tensor) -> tu
         curvature = dot(p, q, dims)
         stuck = active & (curvature <= 0)
         if bool(stuck.any()):
-            _check_semidefinite(A, stuck, curvature, dot(p, p, dims), dot(q, q, dims))
+            _check_semidefinite(plan, stuck, curvature, dot(p, p, dims), dot(q, q, dims))
             active = active & ~stuck
         # A sample that is done takes steps of length zero, so that its result does not depend on the others.
         step = over_batch(torch.where(active, rho / curvature, 0), shape)
@@ -182,8 +182,10 @@ def _conjugate_gradients(plan: Plan, b: torch.Tensor, shift: torch.Tensor) -> tu
 
 
 def _check_semidefinite(
-    A: LinearOperator, stuck: torch.Tensor, curvature: torch.Tensor, pp: torch.Tensor, qq: torch.Tensor
+    plan: Plan, stuck: torch.Tensor, curvature: torch.Tensor, pp: torch.Tensor, qq: torch.Tensor
 ) -> None:
     # In the null space the curvature is zero but for rounding.
     if bool((stuck & (curvature < -1e-5 * (pp * qq).sqrt())).any()):
-        raise ValueError(f"cg: {A.name} is not positive semidefinite: <x, A x> < 0 for an x that was met")
+        raise ValueError(
+            f"{plan.owner}: the operator is not positive semidefinite: <p, A p> < 0 for a search direction"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import torch
 
-from operators.checks import check_number, check_positive_int
+from operators.checks import check_nonnegative, check_positive_int
 
 if TYPE_CHECKING:
     from operators.core import LinearOperator
@@ -77,13 +77,18 @@ class Plan:
     preconditioner: Map | None = None
 
     def __post_init__(self) -> None:
-        owner = f"{self.solver}({self.A.name})"
-        if self.tol is not None and check_number(self.tol, owner, "tol") < 0:
-            raise ValueError(f"{owner}: tol must be at least 0, got {self.tol}")
+        owner = self.owner
+        if self.tol is not None:
+            check_nonnegative(self.tol, owner, "tol")
         if self.max_iter is not None:
             check_positive_int(self.max_iter, owner, "max_iter")
         if self.preconditioner is not None and not callable(self.preconditioner):
             raise TypeError(f"{owner}: preconditioner takes a callable, got {type(self.preconditioner).__name__}")
+
+    @property
+    def owner(self) -> str:
+        """The solver and its operator, in messages."""
+        return f"{self.solver}({self.A.name})"
 
     def on(self, A: LinearOperator) -> Plan:
         """The same for another operator."""
@@ -111,28 +116,28 @@ class Plan:
         FloatingPointError
             If the solution is not finite.
         """
-        self._check_finite(x, info, f"the solution for {self.A.name}")
+        self._check_finite(x, info, "the solution")
         if not self.return_info:
             self._warn(x, info, "", stacklevel=4)
         return (x.to(dtype), info) if self.return_info else x.to(dtype)
 
     def finish_backward(self, u: torch.Tensor, info: SolverInfo) -> torch.Tensor:
         """The solution `u` of a solve of the backward pass, after the same checks."""
-        self._check_finite(u, info, f"the gradient of the solution for {self.A.name}")
+        self._check_finite(u, info, "the gradient of the solution")
         if not self.return_info:
             self._warn(u, info, "in the backward pass ", stacklevel=2)
         return u
 
     def _check_finite(self, x: torch.Tensor, info: SolverInfo, what: str) -> None:
         if not bool(torch.isfinite(x.detach()).all() and torch.isfinite(info.residual).all()):
-            raise FloatingPointError(f"{self.solver}: {what} is not finite: the iteration broke down")
+            raise FloatingPointError(f"{self.owner}: {what} is not finite: the iteration broke down")
 
     def _warn(self, x: torch.Tensor, info: SolverInfo, where: str, stacklevel: int) -> None:
         if bool(info.converged.all()):
             return
         failed = int((~info.converged).sum())
         warnings.warn(
-            f"{self.solver}: {self.A.name}: {where}{failed} of {info.converged.numel()} samples did not reach the "
+            f"{self.owner}: {where}{failed} of {info.converged.numel()} samples did not reach the "
             f"tolerance {self.tolerance(x):g} after {int(info.iterations.max())} iterations; "
             f"the largest relative residual is {info.residual.max().item():.3g}",
             ConvergenceWarning,

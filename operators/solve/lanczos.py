@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.autograd.function import once_differentiable
 
-from operators.checks import check_number, check_positive_int
+from operators.checks import check_positive, check_positive_int
+from operators.registration import device_of
 from operators.solve.info import ConvergenceWarning, Map
 from operators.solve.shared import check_operator, learnable, parameter_gradients, ratio, with_tensors
 
@@ -47,7 +48,7 @@ def norm(
     Raises
     ------
     TypeError, ValueError
-        If A is no operator, `tol` not positive, or `max_iter` no positive integer.
+        If A is not an operator, `tol` not positive, or `max_iter` not a positive integer.
 
     References
     ----------
@@ -61,9 +62,9 @@ def norm(
     1.847759
     """
     check_operator(A, "norm")
-    if check_number(tol, f"norm({A.name})", "tol") <= 0:
-        raise ValueError(f"norm({A.name}): tol must be positive, got {tol}")
-    check_positive_int(max_iter, f"norm({A.name})", "max_iter")
+    owner = f"norm({A.name})"
+    check_positive(tol, owner, "tol")
+    check_positive_int(max_iter, owner, "max_iter")
     v, device = _start_vector(A, seed)
     with torch.no_grad():
         normal: Map = A.gram if A.has_fast_gram else lambda v: A.adjoint(A(v))
@@ -71,7 +72,7 @@ def norm(
     values, vectors = torch.linalg.eigh(_tridiagonal(diagonal, off_diagonal))
     if not converged:
         warnings.warn(
-            f"norm: {A.name}: not within a relative error of {tol:g} after {max_iter} iterations; "
+            f"{owner}: not within a relative error of {tol:g} after {max_iter} iterations; "
             f"the estimate {values[-1].clamp_min(0).sqrt().item():.6g} is a lower bound",
             ConvergenceWarning,
             stacklevel=2,
@@ -109,8 +110,7 @@ class _WithGradient(torch.autograd.Function):
 
 
 def _start_vector(A: LinearOperator, seed: int) -> tuple[torch.Tensor, torch.device]:
-    tensor = next(iter([*A.parameters(), *A.buffers()]), None)
-    device = torch.device("cpu") if tensor is None else tensor.device
+    device = device_of(A) or torch.device("cpu")
     v = torch.randn(A.in_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
     return (v / torch.linalg.vector_norm(v)).to(device), device
 

@@ -45,7 +45,7 @@ def lsqr(
     """Minimise ``|A x - y|^2 + damping |x|^2`` by LSQR; without damping, the minimiser of smallest norm.
 
     Every sample of the batch stops for itself, when ``|A.H (A x - y) + damping x|`` is below ``tol |A.H y|``. Gradients
-    with respect to `y`, `damping` and the operator's parameters are implicit, also where A has not full rank.
+    with respect to `y`, `damping` and the operator's parameters are implicit, also where A lacks full rank.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def lsqr(
     check_system(A, y, "lsqr", adjoint=True)
     plan = Plan(A, "lsqr", tol, max_iter, return_info)
     y, dtype = _as_working(A, y)
-    x, info = least_squares_solve(plan, y, as_damping(damping, y, len(A.out_shape), "lsqr"))
+    x, info = least_squares_solve(plan, y, as_damping(damping, y, len(A.out_shape), plan.owner))
     return plan.finish(x, info, dtype)
 
 
@@ -150,7 +150,7 @@ def lstsq(
     check_system(A, y, "lstsq", adjoint=True)
     plan = Plan(A, "lstsq", tol, max_iter, return_info, preconditioner)
     y, dtype = _as_working(A, y)
-    weight = as_damping(damping, y, len(A.out_shape), "lstsq")
+    weight = as_damping(damping, y, len(A.out_shape), plan.owner)
     gram = A.gram
     if gram.has_closed_solve:
         x, info = gram._solve_shifted(A.adjoint(y), weight), _at_once(A, y)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from operators.checks import check_finite
+from operators.checks import check_finite, of_any_batch
 from operators.solve.info import SolverInfo
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ T = TypeVar("T")
 
 
 def check_operator(A: LinearOperator, solver: str) -> None:
-    """Raise a TypeError if A is no operator."""
+    """Raise a TypeError if A is not an operator."""
     if not hasattr(A, "in_shape"):
         raise TypeError(f"{solver}: takes a LinearOperator, got {type(A).__name__}; Matrix makes one of a tensor")
 
 
 def check_system(A: LinearOperator, b: torch.Tensor, solver: str, adjoint: bool = False) -> None:
-    """Raise if `b` is no right-hand side of ``A x = b``, or (if `adjoint`) not one that ``A.adjoint`` takes.
+    """Raise if `b` is not a right-hand side of ``A x = b``, or (if `adjoint`) not one that ``A.adjoint`` takes.
 
     Raises
     ------
     TypeError
-        If A is no operator, or `b` no floating-point or complex tensor.
+        If A is not an operator, or `b` not a floating-point or complex tensor.
     ValueError
         If `b` has a wrong shape or is not finite.
     """
@@ -56,8 +56,7 @@ def check_system(A: LinearOperator, b: torch.Tensor, solver: str, adjoint: bool 
     owner, shape = f"{solver}({A.name})", A.out_shape if adjoint else A.in_shape
     check_finite(b, owner, "the right-hand side")
     if b.ndim < len(shape) or b.shape[b.ndim - len(shape) :] != shape:
-        takes = ", ".join(["...", *map(str, shape)])
-        raise ValueError(f"{owner}: takes a right-hand side of shape ({takes}), got {tuple(b.shape)}")
+        raise ValueError(f"{owner}: takes a right-hand side of shape {of_any_batch(shape)}, got {tuple(b.shape)}")
 
 
 def as_damping(
@@ -68,7 +67,7 @@ def as_damping(
     Raises
     ------
     TypeError
-        If it is no real number and no real tensor.
+        If it is neither a real number nor a real tensor.
     ValueError
         If it is negative, not finite, on another device, or does not broadcast to the batch.
     """

@@ -85,7 +85,7 @@ class Report:
     __repr__ = __str__
 
 
-def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
+def check_operator(operator: LinearOperator, *, seed: int = 0) -> Report:
     """Check that an operator is what it should be: linear, with its exact adjoint, and at home in torch.
 
     What it promises by its interface is compared with what it does: shapes and types for any batch, linearity, the
@@ -111,7 +111,7 @@ def check_operator(operator: LinearOperator, seed: int = 0) -> Report:
     AssertionError
         Listing every property that is violated, and by how much; those come first that others rest on.
     TypeError
-        If `operator` is no LinearOperator.
+        If `operator` is not a LinearOperator.
 
     Examples
     --------

@@ -150,7 +150,7 @@ def inverses(probe: Probe) -> Iterator[Finding]:
     x = A.pinv(y)
     # A norm below rounding is that of zero.
     scale = size(A.adjoint(y)).item() + 1e-6 * size(y).item()
-    text = "x = pinv(y) is no least-squares solution: A.H A x differs from A.H y"
+    text = "x = pinv(y) is not a least-squares solution: A.H A x differs from A.H y"
     yield Bound(text, size(A.adjoint(A(x) - y)).item() / scale, max(1e-6, probe.rounding))
     image = A.direct_inverse(y)
     if image.shape != (2, *A.in_shape) or not bool(torch.isfinite(image).all()):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from operators.core import LinearOperator
+from operators.registration import device_of
 from operators.testing.measure import inner, size
 
 __all__ = ["Probe", "adjoint_error", "both_ways"]
@@ -39,8 +40,7 @@ class Probe:
     def __init__(self, operator: LinearOperator, seed: int = 0) -> None:
         self.operator = operator
         self.generator = torch.Generator().manual_seed(seed)
-        tensor = next(operator._tensors(recurse=True), None)
-        self.device = torch.device("cpu") if tensor is None else tensor.device
+        self.device = device_of(operator) or torch.device("cpu")
         tried = {dtype: self._refusal(dtype) for dtype in DTYPES}
         self.refusals = {dtype: error for dtype, error in tried.items() if error is not None}
         self.dtypes = tuple(dtype for dtype in DTYPES if dtype not in self.refusals)

@@ -70,7 +70,7 @@ def test_violations(check):
         ("no_such_module:A", "there is no module 'no_such_module'"),
         ("nothing.py:A", "nothing.py: there is no such file"),
         ("users_own:Needs", "can't be called without arguments"),
-        ("users_own:number", "is no LinearOperator, but int"),
+        ("users_own:number", "is not a LinearOperator, but int"),
         ("users_own:none", "gives no LinearOperator, but NoneType"),
     ],
 )

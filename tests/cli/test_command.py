@@ -110,7 +110,7 @@ def test_an_error_is_one_line_and_a_traceback_with_debug(tmp_path, monkeypatch):
     arguments = ["reconstruct", "a.npy", "--physics", "denoise", "--out", "b.npy"]
     result = run(*arguments)
     assert result.exit_code == 1
-    assert result.output.startswith("Error: a.npy: is no readable NumPy file")
+    assert result.output.startswith("Error: a.npy: is not a readable NumPy file")
     assert result.output.count("\n") == 1
     for debug in ([*arguments, "--debug"], ["--debug", *arguments]):
         assert isinstance(run(*debug).exception, ValueError)

@@ -302,7 +302,7 @@ def coils():
     maps = torch.stack([torch.polar(1 / (0.5 + (rows - a) ** 2 + (columns - b) ** 2), a * rows + b + 0 * columns)
                         for a, b in places])  # fmt: skip
     maps = maps / maps.abs().square().sum(0).sqrt()
-    mask = poisson_disc_mask(shape, 3, torch.Generator().manual_seed(0), calibration=24)
+    mask = poisson_disc_mask(shape, 3, generator=torch.Generator().manual_seed(0), calibration=24)
     return image, noisy(operators.CartesianMRI(mask, maps)(image), 0.01) * mask
 
 
@@ -452,7 +452,7 @@ def test_outputs(run, photo):
         (
             np.ones((8, 8), np.float32),
             ["inpaint", "--mask", "coils.npy"],
-            "coils.npy is no mask, which is one real image",
+            "coils.npy is not a mask, which is one real image",
         ),
         (
             np.ones((8, 8), np.float32),

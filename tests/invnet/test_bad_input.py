@@ -90,7 +90,7 @@ def test_networks_of_other_channels_elsewhere():
     with pytest.raises(ValueError, match="Hourglass must give"):
         DeepImagePrior(lambda c: Hourglass(4, 3, width=4, depth=1), max_iter=2)(Y, PHYSICS)
     with pytest.raises(ValueError, match="LatentMAP: the network has 3 channels and 2 spatial dimensions"):
-        LatentMAP(VAE(channels=3, width=4, depth=1), max_iter=2)(Y, PHYSICS)
+        LatentMAP(VAE(in_channels=3, width=4, depth=1), max_iter=2)(Y, PHYSICS)
     with pytest.raises(TypeError, match="LearnedPrimalDual: was made for complex data, got real ones"):
         LearnedPrimalDual(iterations=2, width=4, complex_data=True)(Y, PHYSICS)
 

@@ -191,7 +191,7 @@ def test_impulses():
 
 
 def median_like(x, sigma):
-    """A denoiser that is no proximal map of anything known, for any batch."""
+    """A denoiser that is not a proximal map of anything known, for any batch."""
     smooth = (x + x.roll(1, -1) + x.roll(-1, -1) + x.roll(1, -2) + x.roll(-1, -2)) / 5
     return torch.lerp(x, smooth, sigma / (sigma + 0.1)) + 0.01 * torch.sin(x)
 

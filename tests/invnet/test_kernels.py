@@ -17,7 +17,7 @@ def test_gaussian_kernel_is_scipys_impulse_response():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_motion_kernel_is_a_connected_path_of_unit_light(seed):
-    kernel = motion_kernel(31, torch.Generator().manual_seed(seed))
+    kernel = motion_kernel(31, generator=torch.Generator().manual_seed(seed))
     assert kernel.shape == (31, 31)
     assert kernel.min() >= 0
     assert kernel.sum().item() == pytest.approx(1, abs=1e-6)
@@ -28,7 +28,7 @@ def test_motion_kernel_is_a_connected_path_of_unit_light(seed):
 
 
 def test_motion_kernel_without_wander_is_a_straight_line():
-    kernel = motion_kernel(21, torch.Generator().manual_seed(0), wander=0.0)
+    kernel = motion_kernel(21, generator=torch.Generator().manual_seed(0), wander=0.0)
     rows, columns = np.nonzero(kernel.numpy() > 0)
     weights = kernel.numpy()[rows, columns]
     covariance = np.cov(np.stack([rows, columns]), aweights=weights)
@@ -36,7 +36,7 @@ def test_motion_kernel_without_wander_is_a_straight_line():
 
 
 def test_same_seed_same_kernel():
-    first, second = (motion_kernel(15, torch.Generator().manual_seed(4)) for _ in range(2))
+    first, second = (motion_kernel(15, generator=torch.Generator().manual_seed(4)) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -46,8 +46,8 @@ def test_same_seed_same_kernel():
         (lambda: gaussian_kernel(4, 1.0), "size must be odd"),
         (lambda: gaussian_kernel(5, 0.0), "sigma must be positive"),
         (lambda: gaussian_kernel(5, float("nan")), "sigma must be finite"),
-        (lambda: motion_kernel(0, torch.Generator()), "size must be at least 1"),
-        (lambda: motion_kernel(5, torch.Generator(), wander=-1.0), "wander must be at least 0"),
+        (lambda: motion_kernel(0, generator=torch.Generator()), "size must be at least 1"),
+        (lambda: motion_kernel(5, generator=torch.Generator(), wander=-1.0), "wander must be at least 0"),
     ],
 )
 def test_bad_input(make, words):
@@ -58,4 +58,4 @@ def test_bad_input(make, words):
 @pytest.mark.parametrize("generator", [None, 0])
 def test_a_motion_kernel_has_no_other_source_of_randomness(generator):
     with pytest.raises(TypeError, match="motion_kernel: takes an explicit generator"):
-        motion_kernel(5, generator)
+        motion_kernel(5, generator=generator)

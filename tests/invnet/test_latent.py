@@ -45,7 +45,7 @@ def trained():
 
 @pytest.mark.parametrize(("dims", "shape"), [(1, (24,)), (2, (16, 24)), (3, (8, 8, 16))])
 def test_shapes(dims, shape):
-    net = VAE(channels=2, latent=3, width=4, depth=2, dims=dims)
+    net = VAE(in_channels=2, latent=3, width=4, depth=2, dims=dims)
     mean, log_variance = net.encode(torch.rand(5, 2, *shape))
     assert mean.shape == log_variance.shape == (5, 3, *(n // 4 for n in shape))
     assert net(torch.rand(5, 2, *shape)).shape == (5, 2, *shape)
@@ -163,15 +163,17 @@ def test_complex_images_are_two_channels():
     torch.manual_seed(0)
     physics = Physics(FourierTransform((8, 8), (-2, -1)), Gaussian(0.1))
     y = torch.randn(2, 8, 8, dtype=torch.complex64, generator=generator())
-    x, info = LatentMAP(VAE(channels=2, width=4, depth=1), max_iter=20)(y, physics, return_info=True)
+    x, info = LatentMAP(VAE(in_channels=2, width=4, depth=1), max_iter=20)(y, physics, return_info=True)
     assert x.dtype == torch.complex64
     assert info.objective[-1] < info.objective[0]
-    double = LatentMAP(VAE(channels=2, width=4, depth=1), max_iter=3)(y.to(torch.complex128), physics, return_info=True)
+    double = LatentMAP(VAE(in_channels=2, width=4, depth=1), max_iter=3)(
+        y.to(torch.complex128), physics, return_info=True
+    )
     assert double[0].dtype == torch.complex128
 
 
 def test_colours_are_channels():
-    net = VAE(channels=3, width=4, depth=1)
+    net = VAE(in_channels=3, width=4, depth=1)
     physics = Physics(Identity((3, 8, 8)), Gaussian(0.1))
     x, _ = LatentMAP(net, max_iter=5)(torch.rand(2, 3, 8, 8), physics, return_info=True)
     assert x.shape == (2, 3, 8, 8)
@@ -188,7 +190,7 @@ def test_colours_are_channels():
         (lambda: LatentMAP(VAE(), restarts=-1), ValueError, "restarts must be at least 1"),
         (lambda: LatentMAP(VAE(), tol=-1), ValueError, "tol must be at least 0"),
         (
-            lambda: LatentMAP(VAE(channels=3))(torch.ones(8, 8), Physics(Identity((8, 8)))),
+            lambda: LatentMAP(VAE(in_channels=3))(torch.ones(8, 8), Physics(Identity((8, 8)))),
             ValueError,
             r"3 channels and 2 spatial dimensions, which does not fit real images of shape \(8, 8\)",
         ),

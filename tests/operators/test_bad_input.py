@@ -50,7 +50,7 @@ MISTAKES = {
         ValueError,
         r"Identity: in_shape takes positive sizes, got \(2, -3\)",
     ),
-    "a size that is no integer": (lambda: Identity(2.5), TypeError, "Identity: in_shape takes integers, got 2.5"),
+    "a size that is not an integer": (lambda: Identity(2.5), TypeError, "Identity: in_shape takes integers, got 2.5"),
     "NaN in weights": (lambda: Diagonal(NAN), ValueError, "Diagonal: weights must be finite, got 1 NaN"),
     "weights of integers": (lambda: Diagonal(torch.arange(3)), TypeError, r"Diagonal: .* got torch\.int64"),
     "NaN in a matrix": (lambda: Matrix(NAN), ValueError, "Matrix: matrix must be finite, got 1 NaN"),
@@ -58,11 +58,11 @@ MISTAKES = {
     "a matrix and a wrong shape": (
         lambda: Matrix(torch.ones(2, 6), in_shape=(2, 2)),
         ValueError,
-        r"Matrix: in_shape \(2, 2\) has not the 6 entries",
+        r"Matrix: in_shape \(2, 2\) does not have the 6 entries",
     ),
     "an empty mask": (lambda: Mask(torch.zeros(2, 2)), ValueError, "Mask: the mask .* is empty"),
     "a mask of other values": (lambda: Mask(torch.full((2,), 0.5)), ValueError, "Mask: mask takes zeros and ones"),
-    "a mask that is no tensor": (lambda: Mask([True, False]), TypeError, "Mask: mask takes a torch.Tensor, got list"),
+    "a mask that is a list": (lambda: Mask([True, False]), TypeError, "Mask: mask takes a torch.Tensor, got list"),
     "a zero step": (lambda: Subsample(4, 0), ValueError, "Subsample: step must be at least 1, got 0"),
     "too many steps": (lambda: Subsample(4, (1, 2)), ValueError, r"Subsample: step takes .* got \(1, 2\)"),
     # convolution
@@ -161,7 +161,7 @@ MISTAKES = {
         ValueError,
         "Identity: damping must be finite and at least 0, got -1",
     ),
-    "a damping that is no number": (
+    "a damping that is not a number": (
         lambda: Identity(2).solve_normal(torch.ones(2), "1"),
         TypeError,
         "Identity: damping takes a real number or a tensor of them, got '1'",
@@ -169,14 +169,14 @@ MISTAKES = {
     "a complex damping": (
         lambda: solve.lsqr(Identity(2), torch.ones(2), damping=1j),
         TypeError,
-        "lsqr: damping takes a real number or a tensor of them, got 1j",
+        r"lsqr\(Identity\): damping takes a real number or a tensor of them, got 1j",
     ),
     "a damping on another device": (
         lambda: Identity(2).solve_normal(torch.ones(3, 2, device="meta"), torch.ones(3)),
         ValueError,
         "Identity: damping is on the device cpu, but the right-hand side on meta",
     ),
-    "a tolerance that is no number": (
+    "a tolerance that is not a number": (
         lambda: solve.cg(Identity(2), torch.ones(2), tol="small"),
         TypeError,
         r"cg\(Identity\): tol takes a real number, got 'small'",

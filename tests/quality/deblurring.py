@@ -23,7 +23,7 @@ def problems(folder):
     """Each image behind each kernel: its name, the truth, the physics and the measurement."""
     images = ImageFolder(folder)
     for seed in SEEDS:
-        kernel = motion_kernel(25, torch.Generator().manual_seed(seed))
+        kernel = motion_kernel(25, generator=torch.Generator().manual_seed(seed))
         for index in range(IMAGES):
             truth = images[index]
             blur = operators.Convolution(kernel, tuple(truth.shape), padding="circular")

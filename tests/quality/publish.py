@@ -32,8 +32,8 @@ def architecture(model):
     return f"{type(model).__name__} with {', '.join(within)}" if within else type(model).__name__
 
 
-def main():
-    """Write the weights, measure them, and write the card."""
+def parsed():
+    """The command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=sorted(QUALITY))
     parser.add_argument("checkpoint")
@@ -49,22 +49,29 @@ def main():
         help="of the runs before, each of which the next began with",
     )
     add_folders(parser)
-    arguments = parser.parse_args()
+    return parser.parse_args()
 
+
+def training(name, state, before):
+    """The commands that give a checkpoint's weights, and how many steps they take, as the card tells them."""
+    options = "--images DIR" if state["best"] is None else "--images DIR --validation DIR"
+    files = [f"{name}-{k}" for k in range(1, 1 + len(before))] + [name]
+    runs = [f"invnet train {name} {options} --out {file}.safetensors" for file in files]
+    if not before:
+        return runs[0], f"{state['steps']} of {RECIPES[name].options.steps}"
+    lengths = [*before, state["steps"]]
+    begins = ["", *(f" --start {file}.safetensors" for file in files[:-1])]
+    runs = [f"{run}{start} --steps {n}" for run, start, n in zip(runs, begins, lengths, strict=True)]
+    return "; ".join(runs), " and ".join(map(str, lengths))
+
+
+def main():
+    """Write the weights, measure them, and write the card."""
+    arguments = parsed()
     recipe = RECIPES[arguments.name]
     model = recipe.model()
     invnet.load_trained(model, arguments.checkpoint)
-    state = load_checkpoint(Path(arguments.checkpoint))
-    options = "--images DIR" if state["best"] is None else "--images DIR --validation DIR"
-    files = [f"{arguments.name}-{k}" for k in range(1, 1 + len(arguments.before))] + [arguments.name]
-    runs = [f"invnet train {arguments.name} {options} --out {file}.safetensors" for file in files]
-    if arguments.before:
-        lengths = [*arguments.before, state["steps"]]
-        begins = ["", *(f" --start {file}.safetensors" for file in files[:-1])]
-        runs = [f"{run}{start} --steps {n}" for run, start, n in zip(runs, begins, lengths, strict=True)]
-        steps = " and ".join(map(str, lengths))
-    else:
-        steps = f"{state['steps']} of {recipe.options.steps}"
+    command, steps = training(arguments.name, load_checkpoint(Path(arguments.checkpoint)), arguments.before)
     content = save({key: half(tensor) for key, tensor in model.state_dict().items()})
     (FOLDER / f"{arguments.name}.safetensors").write_bytes(content)
     card = {
@@ -73,7 +80,7 @@ def main():
         "architecture": architecture(model),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": arguments.data,
-        "command": "; ".join(runs),
+        "command": command,
         "steps": steps,
         "seed": recipe.options.seed,
         "duration": arguments.duration,

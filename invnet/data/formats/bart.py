@@ -81,7 +81,7 @@ def write_cfl(path: str | Path, image: torch.Tensor, overwrite: bool = False) ->
     FileExistsError
         If one of the files exists and is not to be overwritten.
     TypeError, ValueError
-        If it is no tensor, empty, or of too many dimensions.
+        If it is not a tensor, empty, or of too many dimensions.
 
     Examples
     --------
@@ -111,11 +111,11 @@ def _pair(path: str | Path) -> tuple[Path, Path]:
 def _dimensions(header: Path) -> tuple[int, ...]:
     """The shape that a header announces, in our order."""
     if header.stat().st_size > _LONGEST_HEADER:
-        raise FormatError(header, "is no header of BART: it is too long")
+        raise FormatError(header, "is not a header of BART: it is too long")
     with parsing(header, "header of BART"):
         lines = iter(header.read_text(encoding="utf-8", errors="replace").splitlines())
         if not any(line.strip() == "# Dimensions" for line in lines):
-            raise FormatError(header, "is no header of BART: it has no line '# Dimensions'")
+            raise FormatError(header, "is not a header of BART: it has no line '# Dimensions'")
         entries = next(lines, "").split()
         if not entries or not all(entry.isascii() and entry.isdigit() and len(entry) < 19 for entry in entries):
             raise FormatError(header, f"tells no dimensions, but {' '.join(entries)[:60]!r}")

@@ -39,8 +39,8 @@ def read_dicom(path: str | Path) -> Volume:
     Raises
     ------
     ValueError
-        If a file is no whole DICOM image, or compressed in a way that no installed package decodes; if a folder holds
-        no image, several series, slices of different shapes, at the same place, or with gaps.
+        If a file is not a complete DICOM image, or compressed in a way that no installed package decodes; if a folder
+        holds no image, several series, slices of different shapes, at the same place, or with gaps.
     OSError
         If there is no such file.
     ImportError
@@ -120,7 +120,7 @@ def _series(folder: Path) -> Volume:
     for file in files:
         header, data = _image(file)
         if data.ndim != 2:
-            raise FormatError(file, f"is no slice of a series, but an image of shape {tuple(data.shape)}")
+            raise FormatError(file, f"is not a slice of a series, but an image of shape {tuple(data.shape)}")
         slices.append((header, data, _place(header, file)))
     first = slices[0][2]
     series = {str(header.get("SeriesInstanceUID")) for header, _, _ in slices}

@@ -38,8 +38,8 @@ def read_dxchange(path: str | Path, row: int | None = None) -> TomographyScan:
     Raises
     ------
     ValueError
-        If the file is no whole DXchange file, its parts do not fit each other or are not finite, there are no flat
-        fields or no angles, or there is no such row.
+        If the file is not a complete DXchange file, its parts do not fit each other or are not finite, there are no
+        flat fields or no angles, or there is no such row.
     OSError
         If there is no such file.
     ImportError

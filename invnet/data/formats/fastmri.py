@@ -38,7 +38,7 @@ def read_fastmri(path: str | Path, index: int | None = None) -> MRIScan:
     Raises
     ------
     ValueError
-        If the file is no whole fastMRI file, its parts do not fit each other, or there is no such slice.
+        If the file is not a complete fastMRI file, its parts do not fit each other, or there is no such slice.
     OSError
         If there is no such file.
     ImportError

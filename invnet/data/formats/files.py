@@ -43,7 +43,7 @@ def parsing(path: str | Path, kind: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # EINVAL: a place that is none
             raise
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-        raise FormatError(path, f"is no readable {kind} ({reason})") from error
+        raise FormatError(path, f"is not a readable {kind} ({reason})") from error
 
 
 def saved_file(path: str | Path, kind: str) -> Path:
@@ -99,7 +99,7 @@ def as_numpy(image: torch.Tensor, owner: str) -> np.ndarray:
     Raises
     ------
     TypeError
-        If it is no tensor.
+        If it is not a tensor.
     ValueError
         If it is empty.
     """

@@ -48,7 +48,7 @@ def parse_header(xml: str, path: str | Path) -> Encoding:
     Raises
     ------
     FormatError
-        If it is no such header.
+        If it is not such a header.
     """
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:  # which the format has no use for, and attacks have
         raise FormatError(path, "its header defines entities, which are not taken")

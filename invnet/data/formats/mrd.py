@@ -71,8 +71,8 @@ def read_ismrmrd(
     Raises
     ------
     ValueError
-        If the file is no whole ISMRMRD file, its counters leave the grid, readouts differ in their sizes or frames in
-        the number of readouts, or the trajectory is not in the unit.
+        If the file is not a complete ISMRMRD file, its counters leave the grid, readouts differ in their sizes or
+        frames in the number of readouts, or the trajectory is not in the unit.
     OSError
         If there is no such file.
     ImportError

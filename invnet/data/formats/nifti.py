@@ -38,7 +38,7 @@ def read_nifti(path: str | Path) -> Volume:
     Raises
     ------
     ValueError
-        If the file is no NIfTI, truncated, of another size than its header claims, or of no numbers.
+        If the file is not a NIfTI file, is truncated, differs in size from its header, or holds no numbers.
     OSError
         If there is no such file.
     ImportError
@@ -63,7 +63,7 @@ def read_nifti(path: str | Path) -> Volume:
     with parsing(path, "NIfTI file"):
         image = nibabel.load(path)
         if not isinstance(image, nibabel.Nifti1Image):  # of which that of version 2 is one
-            raise FormatError(path, f"is no NIfTI but {type(image).__name__}")
+            raise FormatError(path, f"is not a NIfTI file but {type(image).__name__}")
         shape, dtype = image.shape, image.get_data_dtype()
         if not shape or min(shape) < 1 or dtype.kind not in "biufc":
             raise FormatError(path, f"announces {dtype} of shape {shape}")

@@ -76,7 +76,7 @@ def write_numpy(path: str | Path, image: torch.Tensor, overwrite: bool = False) 
     FileExistsError
         If the file exists and is not to be overwritten.
     TypeError, ValueError
-        If it is no tensor, or an empty one; if the name ends otherwise.
+        If it is not a tensor, or an empty one; if the name ends otherwise.
 
     Examples
     --------

@@ -35,7 +35,7 @@ def read_picture(path: str | Path) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the file is no whole PNG or JPEG picture, or colour of 16 bits, which Pillow would read in 8.
+        If the file is not a complete PNG or JPEG picture, or colour of 16 bits, which Pillow would read in 8.
     OSError
         If there is no such file.
     ImportError
@@ -133,7 +133,7 @@ def read_tiff(path: str | Path) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the file is no whole TIFF, or compressed in a way that no installed package decodes.
+        If the file is not a complete TIFF, or compressed in a way that no installed package decodes.
     OSError
         If there is no such file.
     ImportError
@@ -184,7 +184,7 @@ def write_tiff(path: str | Path, image: torch.Tensor, overwrite: bool = False) -
     FileExistsError
         If the file exists and is not to be overwritten.
     TypeError, ValueError
-        If it is no real tensor of such a shape, or the name ends otherwise.
+        If it is not a real tensor of such a shape, or the name ends otherwise.
     ImportError
         If tifffile is not installed: ``pip install "invnet[formats]"``.
 

@@ -69,13 +69,7 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
     a pixel takes the detectors around the place where the view sees it, as far as a bound for the tile says that such
     rays can reach; the margin is wider than rounding. The hat function gives zero to those that are too many.
     """
-    across = tl.cdiv(width, COLUMNS)
-    top, left = (tl.program_id(0) // across) * ROWS, (tl.program_id(0) % across) * COLUMNS
-    n = tl.arange(0, ROWS * COLUMNS)
-    row, column_of_pixel = top + n // COLUMNS, left + n % COLUMNS
-    middle_x, middle_y = (width - 1) * 0.5, (height - 1) * 0.5
-    x, y = column_of_pixel - middle_x, row - middle_y
-    tile_x, tile_y = left + (COLUMNS - 1) * 0.5 - middle_x, top + (ROWS - 1) * 0.5 - middle_y
+    row, column_of_pixel, x, y, tile_x, tile_y = _tile(tl.program_id(0), height, width, ROWS, COLUMNS)
     half_x: tl.constexpr = (COLUMNS + 1) * 0.5  # a pixel further than the tile
     half_y: tl.constexpr = (ROWS + 1) * 0.5
 
@@ -89,10 +83,8 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
         )
         for v in range(block, tl.minimum(block + _BLOCK, views)):
             reach = tl.sum(tl.where(tl.arange(0, _BLOCK) == v - block, reaches, 0.0), 0)
-            candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
             seen = _seen_at(aims + 9 * v, x, y, begin, per_step, is_curved)
-            lowest = tl.maximum(tl.minimum(tl.ceil(seen - reach), detectors), -candidates)
-            lowest = tl.where(candidates == detectors, 0.0, lowest).to(tl.int32)
+            lowest, candidates = _within_reach(seen, reach, detectors)
             first_ray = tl.cast(v, tl.int64) * detectors
             view = sinograms + (group * views * detectors + first_ray) * (CHUNKS * IMAGES) + lane
             rays = table + first_ray * (2 if FIXED else 3)
@@ -105,6 +97,18 @@ def backproject_pixels(  # type: ignore[no-untyped-def]
 
     inside, pixel = (row < height) & (column_of_pixel < width), row * width + column_of_pixel
     _store_images(images, total, group, count, tl.cast(height, tl.int64) * width, pixel, inside, CHUNKS, IMAGES)
+
+
+@triton.jit
+def _tile(number, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):  # type: ignore[no-untyped-def]
+    """The rows and columns of a tile's pixels, and their places (x, y) and its own, seen from the image's middle."""
+    across = tl.cdiv(width, COLUMNS)
+    top, left = (number // across) * ROWS, (number % across) * COLUMNS
+    n = tl.arange(0, ROWS * COLUMNS)
+    row, column = top + n // COLUMNS, left + n % COLUMNS
+    middle_x, middle_y = (width - 1) * 0.5, (height - 1) * 0.5
+    tile_x, tile_y = left + (COLUMNS - 1) * 0.5 - middle_x, top + (ROWS - 1) * 0.5 - middle_y
+    return row, column, column - middle_x, row - middle_y, tile_x, tile_y
 
 
 @triton.jit
@@ -143,6 +147,14 @@ def _reaches(  # type: ignore[no-untyped-def]
     off = tl.abs(_place(alpha, beta, begin, per_step, is_curved) - 0.5 * (detectors - 1))
     is_unseen = off > 0.5 * detectors + span * (half_x + half_y) + reach
     return tl.where(is_sound, tl.where(is_unseen, -1.0, tl.minimum(reach, detectors)), detectors)
+
+
+@triton.jit
+def _within_reach(seen, reach, detectors):  # type: ignore[no-untyped-def]
+    """The first detector that each pixel tries, and how many: those within reach of where it is seen, or all."""
+    candidates = tl.minimum(tl.floor(2 * reach) + 1, detectors).to(tl.int32)
+    lowest = tl.maximum(tl.minimum(tl.ceil(seen - reach), detectors), -candidates)
+    return tl.where(candidates == detectors, 0.0, lowest).to(tl.int32), candidates
 
 
 @triton.jit

@@ -247,7 +247,7 @@ def _pickle(path):
     [
         (_cut, "is damaged or no checkpoint"),
         (_flip, "is damaged: its checksum does not match"),
-        (_foreign, "is no checkpoint of a training run, though a file of safetensors"),
+        (_foreign, "is not a checkpoint of a training run, though a file of safetensors"),
         (_pickle, "is damaged or no checkpoint"),
         (lambda path: path.write_bytes(b""), "is damaged or no checkpoint"),
     ],

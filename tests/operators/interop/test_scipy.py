@@ -185,7 +185,7 @@ def test_to_scipy_refuses_in_words():
 def test_from_scipy_refuses_in_words():
     with pytest.raises(TypeError, match=r"from_scipy: takes a scipy\.sparse\.linalg\.LinearOperator, .* got list"):
         from_scipy([[1.0]])
-    with pytest.raises(ValueError, match=r"in_shape \(4,\) has not the 5 entries of an operator \(6, 5\)"):
+    with pytest.raises(ValueError, match=r"in_shape \(4,\) does not have the 5 entries of a matrix \(6, 5\)"):
         from_scipy(sla.aslinearoperator(real(6, 5)), in_shape=4)
     with pytest.raises(ValueError, match="has no adjoint: its rmatvec raises NotImplementedError"):
         from_scipy(sla.LinearOperator((3, 3), matvec=lambda x: x))

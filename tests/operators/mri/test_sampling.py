@@ -46,15 +46,15 @@ def test_equispaced_is_fastmris(lines, acceleration, center_fraction):
 @settings(max_examples=50, deadline=None)
 def test_centre_is_sampled_and_masks_repeat(lines, acceleration, seed):
     for make in (random_mask, equispaced_mask):
-        mask = make(lines, acceleration, 0.08, generator(seed))
+        mask = make(lines, acceleration, 0.08, generator=generator(seed))
         low = round(lines * 0.08)
         start = (lines - low + 1) // 2
         assert bool(mask[start : start + low].all())
-        assert torch.equal(mask, make(lines, acceleration, 0.08, generator(seed)))
+        assert torch.equal(mask, make(lines, acceleration, 0.08, generator=generator(seed)))
 
 
 def test_random_samples_as_many_as_the_acceleration_says():
-    counts = [random_mask(320, 4, 0.08, generator(seed)).sum().item() for seed in range(400)]
+    counts = [random_mask(320, 4, 0.08, generator=generator(seed)).sum().item() for seed in range(400)]
     outside = 320 - 26
     p = (80 - 26) / outside
     deviation = math.sqrt(outside * p * (1 - p) / 400)
@@ -62,24 +62,24 @@ def test_random_samples_as_many_as_the_acceleration_says():
 
 
 def test_equispaced_draws_its_first_line():
-    masks = {tuple(equispaced_mask(64, 4, 0.08, generator(seed)).tolist()) for seed in range(30)}
+    masks = {tuple(equispaced_mask(64, 4, 0.08, generator=generator(seed)).tolist()) for seed in range(30)}
     assert len(masks) > 2
 
 
 @pytest.mark.parametrize("shape", [(96, 80), (64, 64), (200,)])
 @pytest.mark.parametrize("acceleration", [3, 6, 10])
 def test_poisson_discs(shape, acceleration):
-    mask = poisson_disc_mask(shape, acceleration, generator(), calibration=8)
+    mask = poisson_disc_mask(shape, acceleration, generator=generator(), calibration=8)
     assert abs(mask.numel() / mask.sum().item() / acceleration - 1) <= 0.05
     centre = tuple(slice(n // 2 - 4, n // 2 + 4) for n in shape)
     assert bool(mask[centre].all())
-    assert torch.equal(mask, poisson_disc_mask(shape, acceleration, generator(), calibration=8))
-    assert not torch.equal(mask, poisson_disc_mask(shape, acceleration, generator(1), calibration=8))
+    assert torch.equal(mask, poisson_disc_mask(shape, acceleration, generator=generator(), calibration=8))
+    assert not torch.equal(mask, poisson_disc_mask(shape, acceleration, generator=generator(1), calibration=8))
 
 
 def test_poisson_discs_keep_their_distance():
     """Further out the nearest neighbour is further away, and never nearer than half of what is typical there."""
-    mask = poisson_disc_mask((128, 128), 12, generator())
+    mask = poisson_disc_mask((128, 128), 12, generator=generator())
     points = mask.nonzero().double()
     nearest = (torch.cdist(points, points) + 1e9 * torch.eye(len(points))).amin(1)
     radius = (points - 64).norm(dim=1)
@@ -144,17 +144,33 @@ def test_rosette_petals_pass_the_centre():
 @pytest.mark.parametrize(
     ("call", "kind", "message"),
     [
-        (lambda: random_mask(320, 0.5, 0.1, generator()), ValueError, "acceleration must be at least 1"),
-        (lambda: random_mask(320, 4, 1.5, generator()), ValueError, "center_fraction must be from 0 to 1"),
-        (lambda: random_mask(320, 8, 0.5, generator()), ValueError, "a centre of 160 lines is more than the 40"),
+        (lambda: random_mask(320, 0.5, 0.1, generator=generator()), ValueError, "acceleration must be at least 1"),
+        (lambda: random_mask(320, 4, 1.5, generator=generator()), ValueError, "center_fraction must be from 0 to 1"),
+        (
+            lambda: random_mask(320, 8, 0.5, generator=generator()),
+            ValueError,
+            "a centre of 160 lines is more than",
+        ),
         (lambda: equispaced_mask(0, 4, 0.1), ValueError, "lines must be at least 1"),
-        (lambda: poisson_disc_mask((8, 8), 1, generator()), ValueError, "acceleration must be above 1"),
-        (lambda: poisson_disc_mask((8, 8, 8), 4, generator()), ValueError, "one or two dimensions"),
-        (lambda: poisson_disc_mask((8, 8), 4, generator(), 9), ValueError, "calibration region within (8, 8)"),
-        (lambda: poisson_disc_mask((8, 8), 60, generator(), 6), ValueError, "no sampling of (8, 8) comes within"),
-        (lambda: random_mask(320, 4, 0.1, None), TypeError, "random_mask: takes an explicit generator"),
-        (lambda: equispaced_mask(320, 4, 0.1, 0), TypeError, "equispaced_mask: takes an explicit generator"),
-        (lambda: poisson_disc_mask((8, 8), 4, 0), TypeError, "poisson_disc_mask: takes an explicit generator"),
+        (lambda: poisson_disc_mask((8, 8), 1, generator=generator()), ValueError, "acceleration must be above 1"),
+        (lambda: poisson_disc_mask((8, 8, 8), 4, generator=generator()), ValueError, "one or two dimensions"),
+        (
+            lambda: poisson_disc_mask((8, 8), 4, generator=generator(), calibration=9),
+            ValueError,
+            "region within (8, 8)",
+        ),
+        (
+            lambda: poisson_disc_mask((8, 8), 60, generator=generator(), calibration=6),
+            ValueError,
+            "no sampling of (8, 8)",
+        ),
+        (lambda: random_mask(320, 4, 0.1, generator=None), TypeError, "random_mask: takes an explicit generator"),
+        (lambda: equispaced_mask(320, 4, 0.1, generator=0), TypeError, "equispaced_mask: takes an explicit generator"),
+        (
+            lambda: poisson_disc_mask((8, 8), 4, generator=0),
+            TypeError,
+            "poisson_disc_mask: takes an explicit",
+        ),
         (lambda: caipi_mask((8, 8), (2, 2), shift=2), ValueError, "shift takes an integer from 0 to 1"),
         (lambda: caipi_mask((8,), (2, 2)), ValueError, "two dimensions"),
         (lambda: radial_trajectory((8, 8, 8), 2, 4), ValueError, "in_shape of two dimensions"),
