@@ -23,6 +23,7 @@ def descend(
     value_and_gradient: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
     progress: Progress,
     project: Map | None = None,
+    part: Map | None = None,
 ) -> torch.Tensor:
     """Minimise a smooth function, over a convex set if there is a projection, by safeguarded accelerated gradients.
 
@@ -32,7 +33,11 @@ def descend(
     convex; if it is, that is a minimum, and the rate is that of FISTA with restart.
 
     The residual is the length of the gradient step, or of the iteration's whole step with its momentum if that is
-    longer, relative to the image's norm: zero at stationary points only.
+    longer, relative to the image's norm: zero at stationary points only. Where the gradients of a part of the function
+    and of the rest can be told apart, it is at least the square of the gradient's length relative to the longer of the
+    two, which tells of the way to go where all steps are short: squared as the function's excess goes by the square of
+    its gradient. Rounding counts as a step there, so that steps too short for the type of the numbers do not pass for
+    balance.
 
     Parameters
     ----------
@@ -46,6 +51,8 @@ def descend(
         Decides when each sample is done.
     project : callable, optional
         The projection onto the set.
+    part : callable, optional
+        The gradient of a part of the function, which that of the rest balances at a minimum.
 
     Returns
     -------
@@ -86,6 +93,8 @@ def descend(
         if progress.due:
             tiny = torch.finfo(moved.dtype).tiny
             residual = torch.maximum(norm(new - ahead, batch), moved) / norm(new, batch).clamp_min(tiny)
+            if part is not None:
+                residual = torch.maximum(residual, _imbalance(ahead, new, slope, part(ahead), curvature) ** 2)
             x = progress.record(x, torch.where(over_batch(enough, shape), new, last), residual)
         # The momentum goes back to one where it points uphill, and where it led too far.
         restart = ~enough | (dot(ahead - new, new - last, batch) > 0)
@@ -97,6 +106,16 @@ def descend(
         ahead = new + over_batch(weight, shape) * (new - last)
         last = new
     return x
+
+
+def _imbalance(
+    x: torch.Tensor, new: torch.Tensor, slope: torch.Tensor, part: torch.Tensor, curvature: torch.Tensor
+) -> torch.Tensor:
+    """The gradient (of a step that keeps to the set), relative to the longer of its two parts."""
+    batch, numbers = curvature.ndim, torch.finfo(curvature.dtype)
+    scale = torch.maximum(norm(part, batch), norm(slope - part, batch))
+    rounding = torch.where(scale > 0, 0.5 * numbers.eps * curvature * norm(new, batch), 0.0)
+    return (curvature * norm(x - new, batch) + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)
 
 
 def _first_curvature(

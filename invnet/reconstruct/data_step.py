@@ -61,7 +61,11 @@ def _pointwise(physics: Physics, y: torch.Tensor) -> Prox:
 
 def _by_primal_dual(physics: Physics, y: torch.Tensor, batch: int) -> Prox:
     A, noise = physics.operator, physics.likelihood
-    term = DualTerm(A, conjugate(lambda z, step: noise.prox(z, y, step)))
+    term = DualTerm(
+        A,
+        conjugate(lambda z, step: noise.prox(z, y, step)),
+        lambda z: total(noise.negative_log_likelihood(z, y), batch),
+    )
     size = A.norm().to(y.device, y.real.dtype) ** 2
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,7 @@ __all__ = [
     "gradient",
     "lipschitz_constant",
     "noise_prox",
+    "noise_value",
     "total",
     "value_and_gradient",
     "variance_of",
@@ -105,6 +106,21 @@ def noise_prox(physics: Physics, y: torch.Tensor) -> Prox:
         return torch.where(is_beyond, z - step * slope, data)
 
     return prox
+
+
+def noise_value(physics: Physics, y: torch.Tensor, batch: int) -> Map:
+    """The function of each sample's exact data of which `noise_prox` is the proximal map."""
+    noise, sensor = physics.likelihood, physics.sensor
+
+    def value(data: torch.Tensor) -> torch.Tensor:
+        if not isinstance(sensor, Saturation):
+            return total(noise.negative_log_likelihood(data, y), batch)
+        end = sensor(data)
+        slope = noise.gradient(end, y)
+        beyond = torch.where((data != end) & torch.isfinite(slope), slope * (data - end), 0.0)
+        return total(noise.negative_log_likelihood(end, y) + beyond, batch)
+
+    return value
 
 
 def lipschitz_constant(

@@ -21,11 +21,12 @@ from invnet.reconstruct.likelihood import (
     gradient,
     lipschitz_constant,
     noise_prox,
+    noise_value,
     total,
     value_and_gradient,
     variance_of,
 )
-from invnet.reconstruct.prior_step import IteratedProx, least_pull, prior_prox
+from invnet.reconstruct.prior_step import IteratedProx, prior_prox
 from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, fista_crawls, hindrance
 from operators import Identity
 from operators.checks import check_choice, check_positive_int
@@ -70,12 +71,14 @@ class MAP(Reconstructor):
     bounds : (float, float), optional
         The least and the largest value that an image may have; infinities leave a side open. For real images.
     tol : float
-        A sample is done when its residual is at most this, as the algorithms of `invnet.optimize` define it. That of
-        "primal-dual" and "gradient" is the relative length of an iteration's step. "fista": the larger of this and of
-        the squared share of the prior's pull on the image that the likelihood's does not balance. "admm": the larger of
-        such a share (the dual residual, squared) and of the primal residual. Where the proximal map is the solution:
-        the duality gap relative to the objective. The gap of a proximal map that iterates within an iteration counts,
-        too. The last three are of the order of the objective's relative excess.
+        A sample is done when its residual is at most this, as the algorithms of `invnet.optimize` define it: the
+        largest of the relative length of an iteration's step and of what tells of the way to go where steps are short.
+        "primal-dual": a tenth of the duality gap relative to the objective, and the squared share of the pulls on the
+        image that they do not balance. "fista", "gradient": the squared share of the prior's pull on the image that
+        the likelihood's does not balance. "admm": such a share (the dual residual, squared) and the primal residual,
+        without the step. Where the proximal map is the solution: the duality gap relative to the objective alone. The
+        gap of a proximal map that iterates within an iteration counts, too. All are of the order of the objective's
+        relative excess, or up to ten times less.
     max_iter : int
         Iterations at most. A sample that is not done by then gives a `ConvergenceWarning`, unless `return_info` tells.
     progress : bool
@@ -214,9 +217,8 @@ class MAP(Reconstructor):
     def _fista(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
         slope = gradient(physics, y, batch)
-        prox = prior_prox(self.prior, self.strength, x, batch, progress, self.bounds)
+        prox, least = prior_prox(self.prior, self.strength, x, batch, progress, self.bounds)
         lipschitz = lipschitz_constant(physics, x, y, batch)
-        least = least_pull(self.prior, self.strength, x, batch)
         if lipschitz is not None:
             return fista(x, slope, prox, lipschitz, progress, least_pull=least)
 
@@ -243,15 +245,24 @@ class MAP(Reconstructor):
     # ---------------------------------------------------------------- the primal-dual method
 
     def _primal_dual(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
-        prior = cast(AnalysisPrior, self.prior)
+        prior, batch = cast(AnalysisPrior, self.prior), x.ndim - progress.image_dims
         K = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])).to(x.device)
-        terms = [DualTerm(K, lambda z, step: prior.project(z, self.strength))]
+
+        def penalty(z: torch.Tensor) -> torch.Tensor:
+            return self.strength * total(prior.magnitudes(z), batch)
+
+        def fit(x: torch.Tensor) -> torch.Tensor:
+            return total(physics.negative_log_likelihood(x, y), batch)
+
+        terms = [DualTerm(K, lambda z, step: prior.project(z, self.strength), penalty)]
         bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
-        prox = closed_prox(physics, y, x.ndim - progress.image_dims)
+        prox = closed_prox(physics, y, batch)
         if prox is None:
-            terms.append(DualTerm(physics.operator, conjugate(noise_prox(physics, y))))
+            terms.append(DualTerm(physics.operator, conjugate(noise_prox(physics, y)), noise_value(physics, y, batch)))
         elif self.bounds is not None:
-            terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded)))
+            # The image is brought within the bounds in the end.
+            within = lambda z: fit(self._bounded(z)) - fit(z)  # noqa: E731
+            terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded), within))
         return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)
 
     # ---------------------------------------------------------------- descent and ADMM
@@ -266,11 +277,11 @@ class MAP(Reconstructor):
             (fit, slope), (penalty, pull) = value_and_gradient(physics, x, y), prior.value_and_gradient(x)
             return total(fit, batch) + self.strength * total(penalty, batch), slope + self.strength * pull
 
-        return descend(x, value, both, progress, self._bounded)
+        return descend(x, value, both, progress, self._bounded, gradient(physics, y, batch))
 
     def _admm(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         batch = x.ndim - progress.image_dims
-        proxes = [prior_prox(self.prior, self.strength, x, batch, progress, None)]
+        proxes = [prior_prox(self.prior, self.strength, x, batch, progress, None)[0]]
         if self.bounds is not None:
             proxes.append(lambda z, step: self._bounded(z))
         # So long that the prior would change the image by a tenth.

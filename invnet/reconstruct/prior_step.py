@@ -12,7 +12,7 @@ from invnet.priors import AnalysisPrior, Prior
 from invnet.reconstruct.likelihood import total
 from operators.solve import over_batch
 
-__all__ = ["IteratedProx", "least_pull", "prior_prox"]
+__all__ = ["IteratedProx", "prior_prox"]
 
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -27,12 +27,16 @@ def prior_prox(
     batch: int,
     progress: Progress,
     bounds: tuple[float, float] | None,
-) -> Prox:
-    """The proximal map of ``strength R`` within bounds, for images as x."""
+) -> tuple[Prox, float]:
+    """The proximal map of ``strength R`` within bounds, for images as x, and how strong a pull of it counts as none."""
     shape = tuple(x.shape[batch : x.ndim - prior.dims])
-    if not isinstance(prior, AnalysisPrior) or (prior.has_closed_prox and bounds is None):
-        return lambda z, step: prior.prox(z, over_batch(strength * step, shape))
-    iterated, least = IteratedProx(prior, x, batch, bounds), least_pull(prior, strength, x, batch)
+    direct: Prox = lambda z, step: prior.prox(z, over_batch(strength * step, shape))  # noqa: E731
+    if not isinstance(prior, AnalysisPrior):
+        return direct, 0.0  # there is no strongest pull to compare with
+    iterated = IteratedProx(prior, x, batch, bounds)
+    least = strength * iterated.least_pull
+    if prior.has_closed_prox and bounds is None:
+        return direct, least
     share = torch.full(x.shape[:batch], 1e-2, dtype=x.real.dtype, device=x.device)
     numbers = torch.finfo(share.dtype)
     certain = torch.full_like(share, numbers.max)
@@ -51,7 +55,7 @@ def prior_prox(
         share = torch.minimum(way, certain) / norm(z, batch).clamp_min(numbers.tiny)
         return new
 
-    return prox
+    return prox, least
 
 
 class IteratedProx:
@@ -61,6 +65,8 @@ class IteratedProx:
         self.prior, self.batch, self.bounds = prior, batch, bounds
         self.analysis = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])).to(x.device)
         self.dual: torch.Tensor | None = None
+        coefficients = x.shape[batch : x.ndim - prior.dims].numel() * torch.Size(self.analysis.out_shape).numel()
+        self.least_pull = _FLAT * self.analysis.norm().item() * coefficients**0.5  # of R: no more counts as none
 
     def __call__(self, z: torch.Tensor, threshold: torch.Tensor, tol: torch.Tensor, max_iter: int) -> torch.Tensor:
         """The minimiser over w of ``threshold R(w) + |w - z|^2 / 2``, to the relative accuracy tol."""
@@ -72,12 +78,3 @@ class IteratedProx:
         penalty = threshold * total(self.prior(new), self.batch)
         assert self.dual is not None
         return (penalty - dot(self.dual, self.analysis(new), self.batch)).clamp_min(0), penalty
-
-
-def least_pull(prior: Prior, strength: float, x: torch.Tensor, batch: int) -> float:
-    """How strong a pull of ``strength R`` at images as x counts as none; zero for a prior that has no strongest one."""
-    if not isinstance(prior, AnalysisPrior):
-        return 0.0
-    K = prior.analysis(tuple(x.shape[x.ndim - prior.dims :]))
-    images = x.shape[batch : x.ndim - prior.dims].numel()
-    return _FLAT * strength * K.norm().item() * (images * torch.Size(K.out_shape).numel()) ** 0.5

@@ -12,7 +12,7 @@ import invnet
 import operators
 from invnet import MAP, Info, Physics
 from invnet.noise import Gaussian, Poisson, PoissonGaussian, SaltAndPepper, Uniform
-from invnet.optimize import DualTerm, Progress, primal_dual
+from invnet.optimize import DualTerm, Progress, admm, primal_dual
 from invnet.priors import Prior, TotalVariation, Wavelet
 from invnet.reconstruct.likelihood import noise_prox
 from operators import Convolution, Downsample, FiniteDifference, Identity, Mask, Matrix
@@ -394,6 +394,41 @@ def test_what_says_converged_is_near_the_minimum(solver, kind, sigma, dtype):
         assert info.converged
 
 
+@functools.cache
+def least_by_eigenvectors(padding, sigma, strength=10.0, n=16):
+    """The measurement of a blur, and the least objective by ADMM whose data step is exact: a small dense system's."""
+    A = Convolution(invnet.data.gaussian_kernel(7, 1.5), (n, n), padding=padding)
+    physics, y = measured(A, Gaussian(sigma), photograph(n))
+    prior = TotalVariation(tol=1e-6, max_iter=2000)
+    curvatures, vectors = torch.linalg.eigh(A.gram.to_matrix())
+    back = A.adjoint(y).flatten()
+
+    def towards(z, step):
+        damping = sigma**2 / step
+        return (vectors @ (vectors.mT @ (back + damping * z.flatten()) / (curvatures.clamp_min(0) + damping))).view(
+            n, n
+        )
+
+    progress = Progress(2, objective=None, tol=5e-6, max_iter=1500)
+    step = torch.tensor(0.01, dtype=F64)
+    x = admm(photograph(n), towards, [lambda z, step: prior.prox(z, strength * step)], progress, step)
+    assert progress.converged
+    return physics, y, MAP(prior, strength).objective(x, y, physics).item()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("sigma", [0.1, 0.02, 1e-3, 1e-4, 1e-5])
+@pytest.mark.parametrize("padding", ["valid", "reflect"])
+def test_a_blur_without_a_closed_form_is_said_to_be_done_near_the_minimum_alone(padding, sigma, dtype):
+    physics, y, least = least_by_eigenvectors(padding, sigma)
+    method = MAP(TotalVariation(), 10.0, solver="primal-dual", max_iter=1500)
+    x, info = method(y.to(dtype), physics, return_info=True)
+    excess = method.objective(x.double(), y, physics).item() / least - 1
+    assert info.converged == (info.residual[-1] <= method.tol)
+    assert not info.converged or excess < 10 * method.tol
+    assert info.converged or sigma < 1e-2
+
+
 @pytest.mark.parametrize("solver", ["fista", "admm"])
 @pytest.mark.parametrize("strength", [0.1, 1.0, 10.0])
 def test_a_proximal_map_that_is_not_done_is_told(strength, solver):
@@ -549,7 +584,7 @@ def test_primal_dual_steps_recover_from_a_bad_guess():
     y = random(50)
     for dual_scale in (1e-3, 1.0, 1e3):
         progress = Progress(1, objective=lambda x: x.sum(-1), tol=1e-9, max_iter=2000)
-        term = DualTerm(Identity(50), lambda z, step: z.clamp(-1, 1))
+        term = DualTerm(Identity(50), lambda z, step: z.clamp(-1, 1), lambda z: z.abs().sum(-1))
         x = primal_dual(
             y, [term], progress, lambda z, step: (z + step[..., None] * y) / (1 + step[..., None]), dual_scale
         )

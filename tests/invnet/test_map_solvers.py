@@ -79,6 +79,21 @@ def test_the_linear_estimate(prior, solver, dtype):
     torch.testing.assert_close(x.flatten(1), expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("sigma", [0.1, 1e-2, 1e-3, 1e-4, 1e-5])
+def test_descent_says_converged_near_the_minimum_alone(sigma, dtype):
+    A, strength = blur(16, "valid"), 30.0
+    physics, y = measured(A, Gaussian(sigma), photograph(16))
+    system = A.gram.to_matrix() + strength * sigma**2 * torch.eye(256, dtype=F64)
+    exact = torch.linalg.solve(system, A.adjoint(y).flatten()).view(16, 16)
+    method = MAP(Squares(), strength, max_iter=3000)
+    x, info = method(y.to(dtype), physics, return_info=True)
+    excess = method.objective(x.double(), y, physics).item() / method.objective(exact, y, physics).item() - 1
+    assert info.converged == (info.residual[-1] <= method.tol)
+    assert not info.converged or excess < 10 * method.tol
+    assert info.converged or sigma < 1e-3
+
+
 @pytest.mark.parametrize("bounds", [None, (0.2, 0.7)])
 @pytest.mark.parametrize("prior", [TotalVariation(), Wavelet("db2", level=1)], ids=repr)
 def test_admm_and_primal_dual_agree(prior, bounds):
