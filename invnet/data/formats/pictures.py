@@ -59,6 +59,8 @@ def read_picture(path: str | Path) -> torch.Tensor:
         start = file.read(26)
         if start.startswith(b"\x89PNG") and start[24:25] == b"\x10" and start[25] in (2, 6):
             raise FormatError(path, "is colour of 16 bits, which Pillow reads in 8; write_tiff and TIFF keep them")
+        if start.startswith(b"\x89PNG"):  # reading stops with the last pixel, before what would tell wrong ones
+            pillow.open(file, formats=_TAKEN).verify()
         with pillow.open(file, formats=_TAKEN) as picture:
             check_claim(path, 4 * 4 * math.prod(picture.size), path.stat().st_size)
             picture.load()

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from invnet.data import MRIScan, TomographyScan, Volume, read, read_cfl, read_nifti, read_numpy, read_tiff
@@ -64,6 +64,7 @@ def test_whole_and_truncated_anywhere(make, tmp_path):
     places=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=6),
     within=st.sampled_from([64, 400, 10**6]),
 )
+@example(places=[(43, 0), (48, 1)], within=64)  # a PNG of other pixels
 def test_damaged(make, places, within, tmp_path):
     path, _ = make(tmp_path)
     whole = array_of(read(path))
