@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from operators.checks import check_number, kind
+from operators.checks import check_number
 
-__all__ = ["check_number", "check_range", "kind"]
+__all__ = ["check_range"]
 
 
 def check_range(low: float, high: float, owner: str) -> tuple[float, float]:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
-from invnet.checks import kind
 from invnet.optimize import Progress
 from invnet.physics import Physics
 from invnet.reconstruct.history import draw_curves
+from operators.checks import kind
 from operators.solve import ConvergenceWarning
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ class Reconstructor(torch.nn.Module, abc.ABC):
     tensor([2., 2., 2.])
     """
 
-    def __init__(self) -> None:  # written out for its signature, which torch's has not
+    def __init__(self) -> None:  # written out for its signature, which torch's module does not have
         super().__init__()
 
     @abc.abstractmethod

@@ -8,7 +8,6 @@ from typing import cast
 
 import torch
 
-from invnet.checks import check_number, kind
 from invnet.optimize import DualTerm, Progress, admm, descend, fista, primal_dual
 from invnet.optimize.progress import norm
 from invnet.physics import Physics
@@ -29,7 +28,7 @@ from invnet.reconstruct.likelihood import (
 from invnet.reconstruct.prior_step import IteratedProx, prior_prox
 from invnet.reconstruct.solver_choice import SOLVERS, choose_solver, fista_crawls, hindrance
 from operators import Identity
-from operators.checks import check_choice, check_positive_int
+from operators.checks import check_choice, check_nonnegative, check_positive, check_positive_int, kind
 
 __all__ = ["MAP"]
 
@@ -139,14 +138,11 @@ class MAP(Reconstructor):
         super().__init__()
         if not isinstance(prior, Prior):
             raise TypeError(f"MAP: prior takes an invnet.priors.Prior, got {kind(prior)}")
-        if check_number(strength, "MAP", "strength") <= 0:
-            raise ValueError(f"MAP: strength must be positive, got {strength}")
-        if check_number(tol, "MAP", "tol") < 0:
-            raise ValueError(f"MAP: tol must be at least 0, got {tol}")
         check_choice(solver, SOLVERS, "MAP", "solver")
-        self.prior, self.strength, self.solver = prior, float(strength), solver
+        self.prior, self.strength, self.solver = prior, check_positive(strength, "MAP", "strength"), solver
         self.bounds = None if bounds is None else _checked_bounds(bounds)
-        self.tol, self.max_iter = tol, check_positive_int(max_iter, "MAP", "max_iter")
+        self.tol = check_nonnegative(tol, "MAP", "tol")
+        self.max_iter = check_positive_int(max_iter, "MAP", "max_iter")
         self.progress = progress
 
     def objective(self, x: torch.Tensor, y: torch.Tensor, physics: Physics) -> torch.Tensor:

@@ -47,7 +47,7 @@ class CartesianMRI(LinearOperator):
     Raises
     ------
     TypeError, ValueError
-        If the mask is no boolean or real tensor, not finite or empty (zero everywhere); if the maps are not finite,
+        If the mask is not a boolean or real tensor, not finite or empty (zero everywhere); if the maps are not finite,
         zero everywhere or not of the mask's shape; if the image's shape is left open.
 
     Notes
