@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from invnet.optimize.progress import Progress, norm
+from invnet.optimize.progress import Progress, imbalance, norm
 from operators.solve import over_batch
 
 __all__ = ["admm"]
@@ -89,14 +89,11 @@ def admm(x: torch.Tensor, prox: Prox, proxes: Sequence[Prox], progress: Progress
 def _residuals(x: torch.Tensor, old: Points, new: Points, duals: Points, batch: int) -> tuple[torch.Tensor, ...]:
     """The primal and the dual one, relative, after an iteration that took the copies of x from old to new."""
     size, pull = norm(x, batch) * len(new) ** 0.5, _length(duals, batch)
-    numbers = torch.finfo(size.dtype)
     apart = _length([x - z for z in new], batch)
     # With step as the unit, f has the subgradient sum_i (z_old - u_old - x) at x, and each g has u at its z, where
     # u = u_old + z_old + relaxation (x - z_old) - z. They add up to this.
     lack = torch.stack([(a - z) + (_RELAXATION - 1) * (x - a) for a, z in zip(old, new, strict=True)]).sum(0)
-    rounding = torch.where(pull > 0, 0.5 * numbers.eps * size, 0.0)
-    dual = (norm(lack, batch) + rounding) / torch.maximum(pull, rounding).clamp_min(numbers.tiny)
-    return apart / size.clamp_min(numbers.tiny), dual
+    return apart / size.clamp_min(torch.finfo(size.dtype).tiny), imbalance(norm(lack, batch), pull, size)
 
 
 def _mean(points: Points) -> torch.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.optimize.progress import Progress, dot, norm
+from invnet.optimize.progress import Progress, dot, imbalance, norm
 from operators.solve import over_batch
 
 __all__ = ["descend"]
@@ -94,7 +94,11 @@ def descend(
             tiny = torch.finfo(moved.dtype).tiny
             residual = torch.maximum(norm(new - ahead, batch), moved) / norm(new, batch).clamp_min(tiny)
             if part is not None:
-                residual = torch.maximum(residual, _imbalance(ahead, new, slope, part(ahead), curvature) ** 2)
+                other = part(ahead)
+                pull = torch.maximum(norm(other, batch), norm(slope - other, batch))
+                # The gradient of a step that keeps to the set.
+                lack = curvature * norm(ahead - new, batch)
+                residual = torch.maximum(residual, imbalance(lack, pull, curvature * norm(new, batch)) ** 2)
             x = progress.record(x, torch.where(over_batch(enough, shape), new, last), residual)
         # The momentum goes back to one where it points uphill, and where it led too far.
         restart = ~enough | (dot(ahead - new, new - last, batch) > 0)
@@ -106,16 +110,6 @@ def descend(
         ahead = new + over_batch(weight, shape) * (new - last)
         last = new
     return x
-
-
-def _imbalance(
-    x: torch.Tensor, new: torch.Tensor, slope: torch.Tensor, part: torch.Tensor, curvature: torch.Tensor
-) -> torch.Tensor:
-    """The gradient (of a step that keeps to the set), relative to the longer of its two parts."""
-    batch, numbers = curvature.ndim, torch.finfo(curvature.dtype)
-    scale = torch.maximum(norm(part, batch), norm(slope - part, batch))
-    rounding = torch.where(scale > 0, 0.5 * numbers.eps * curvature * norm(new, batch), 0.0)
-    return (curvature * norm(x - new, batch) + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)
 
 
 def _first_curvature(

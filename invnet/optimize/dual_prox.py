@@ -71,7 +71,7 @@ def dual_prox(
     """
     batch = threshold.ndim
     start = K(torch.zeros_like(x)) if dual is None else dual
-    limit = threshold.reshape((*threshold.shape, *(1 for _ in range(start.ndim - batch))))
+    limit = over_batch(threshold, tuple(start.shape[batch:]))
     size = K.norm().to(x.device, x.real.dtype) ** 2
 
     def image_of(p: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from invnet.optimize.progress import Progress, dot, norm
+from invnet.optimize.progress import Progress, dot, imbalance, norm
 from operators.solve import over_batch
 
 __all__ = ["fista"]
@@ -98,12 +98,10 @@ def _gradient_step(x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor
 
 def _residual(start: torch.Tensor, point: torch.Tensor, new: torch.Tensor, least: torch.Tensor) -> torch.Tensor:
     """The step relative to the image, or relative to its two parts and squared: what is larger."""
-    batch, numbers = least.ndim, torch.finfo(least.dtype)
+    batch = least.ndim
     step, size = norm(new - start, batch), norm(new, batch)
     scale = torch.stack([norm(point - start, batch), norm(new - point, batch), least.expand(step.shape)]).amax(0)
-    rounding = torch.where(scale > 0, 0.5 * numbers.eps * size, 0.0)
-    imbalance = (step + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)
-    return torch.maximum(step / size.clamp_min(numbers.tiny), imbalance**2)
+    return torch.maximum(step / size.clamp_min(torch.finfo(size.dtype).tiny), imbalance(step, scale, size) ** 2)
 
 
 def _backtracked(value: Map, prox: Prox, x: torch.Tensor, slope: torch.Tensor, lipschitz: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from invnet.optimize.progress import Progress, dot, norm
+from invnet.optimize.progress import Progress, dot, imbalance, least_pull, norm
 from operators import LinearOperator
 from operators.solve import over_batch
 
@@ -21,7 +21,6 @@ _RELAXATION = 1.9  # of at most 2; more than 1 goes beyond each iterate
 _BALANCED_AT = frozenset(10 * 2**k for k in range(6))  # the iterations after which the steps are chosen anew
 _CAUTION = 0.5  # the share of the step in the image that the bound for the distance to the solution would have
 _NORM_MARGIN = 1.001  # a norm found by iteration is a lower bound
-_FLAT = 1e-3  # the share of the strongest pull that a term may have, below which an image is as good as flat
 _GAP = 0.1  # the share of the duality gap that counts: the objective's excess is one to ten times smaller
 
 
@@ -115,17 +114,17 @@ def primal_dual(
     start = state = x
     duals = [torch.zeros_like(term.operator(x)) for term in terms]
     steps = _Steps.first(x, duals, [term.operator.norm().item() * _NORM_MARGIN for term in terms], dual_scale, batch)
+    least = least_pull(dual_scale, steps.sizes[0], duals[0].shape[batch:].numel())
     for iteration in progress.steps():
         pull = sum(term.operator.adjoint(p) for term, p in zip(terms, duals, strict=True))
         new = prox(state - over_batch(steps.tau, shape) * pull, steps.tau)
         ahead = torch.lerp(state, new, 2.0)
-        sigmas = [_over(sigma, p) for sigma, p in zip(steps.sigmas, duals, strict=True)]
+        sigmas = [over_batch(sigma, tuple(p.shape[batch:])) for sigma, p in zip(steps.sigmas, duals, strict=True)]
         targets = [
             torch.addcmul(p, sigma, term.operator(ahead)) for term, p, sigma in zip(terms, duals, sigmas, strict=True)
         ]
         moved = [term.conjugate_prox(z, sigma) for term, z, sigma in zip(terms, targets, sigmas, strict=True)]
         if progress.due:
-            least = _FLAT * steps.sizes[0] * dual_scale * duals[0].shape[batch:].numel() ** 0.5
             height = least * norm(new, batch)
             if progress.objectives:
                 height = torch.maximum(height, progress.objectives[-1].abs().nan_to_num(0.0, 0.0))
@@ -133,10 +132,12 @@ def primal_dual(
             points = [(z - q) / sigma for z, q, sigma in zip(targets, moved, sigmas, strict=True)]
             lack = (state - new) / over_batch(steps.tau, shape) - pull
             gap = _gap(terms, new, moved, points, height)
-            imbalance = _imbalance(terms, new, moved, lack, steps.tau, least)
+            pulls = [term.operator.adjoint(p) for term, p in zip(terms, moved, strict=True)]
+            strength = torch.stack([norm(each, batch) for each in pulls]).sum(0).clamp_min(least)
+            unbalanced = imbalance(norm(lack + sum(pulls), batch), strength, norm(new, batch) / steps.tau)
             change = steps.length(new - state, [q - p for q, p in zip(moved, duals, strict=True)], batch)
             change = change / steps.length(new, moved, batch).clamp_min(_tiny(change))
-            x = progress.record(x, new, torch.stack([change, _GAP * gap, imbalance**2]).amax(0))
+            x = progress.record(x, new, torch.stack([change, _GAP * gap, unbalanced**2]).amax(0))
         state = torch.lerp(state, new, _RELAXATION)
         duals = [torch.lerp(p, q, _RELAXATION) for p, q in zip(duals, moved, strict=True)]
         if iteration in _BALANCED_AT:
@@ -160,17 +161,6 @@ def _gap(
         outside = norm(p, batch) * distance / height + distance / norm(point, batch).clamp_min(tiny)
         gaps.append(torch.where(gap.isfinite(), gap, outside))
     return torch.stack(gaps).sum(0)
-
-
-def _imbalance(
-    terms: Sequence[DualTerm], x: torch.Tensor, duals: Points, lack: torch.Tensor, tau: torch.Tensor, least: float
-) -> torch.Tensor:
-    """How far the pulls on the image are from balance, relative to all their lengths."""
-    batch, numbers = tau.ndim, torch.finfo(tau.dtype)
-    pulls = [term.operator.adjoint(p) for term, p in zip(terms, duals, strict=True)]
-    scale = torch.stack([norm(pull, batch) for pull in pulls]).sum(0).clamp_min(least)
-    rounding = torch.where(scale > 0, 0.5 * numbers.eps * norm(x, batch) / tau, 0.0)
-    return (norm(lack + sum(pulls), batch) + rounding) / torch.maximum(scale, rounding).clamp_min(numbers.tiny)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,10 +198,6 @@ class _Steps:
     def length(self, x: torch.Tensor, duals: Points, batch: int) -> torch.Tensor:
         squares = [norm(p, batch) ** 2 / sigma for p, sigma in zip(duals, self.sigmas, strict=True)]
         return (norm(x, batch) ** 2 / self.tau + torch.stack(squares).sum(0)).sqrt()
-
-
-def _over(sigma: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-    return sigma.reshape((*sigma.shape, *(1 for _ in range(p.ndim - sigma.ndim))))
 
 
 def _near(value: torch.Tensor, old: torch.Tensor) -> torch.Tensor:

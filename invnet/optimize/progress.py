@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from operators.solve import over_batch
 
-__all__ = ["Progress", "dot", "norm"]
+__all__ = ["Progress", "dot", "imbalance", "least_pull", "norm"]
 
 
 class Progress:
@@ -126,3 +126,22 @@ def dot(u: torch.Tensor, v: torch.Tensor, batch: int) -> torch.Tensor:
     """The real part of the inner product of each sample, over all but the first `batch` dimensions."""
     product = (u.conj() * v).real
     return product.sum(dim=tuple(range(batch, u.ndim))) if u.ndim > batch else product
+
+
+def imbalance(lack: torch.Tensor, pull: torch.Tensor, size: torch.Tensor) -> torch.Tensor:
+    """How much of the pulls on an image is not balanced: the length of their sum relative to theirs, for each sample.
+
+    Rounding of numbers of the given size counts as a lack, so that steps too short for the type of the numbers do not
+    pass for balance. Without a pull there is no lack.
+    """
+    numbers = torch.finfo(pull.dtype)
+    rounding = torch.where(pull > 0, 0.5 * numbers.eps * size, 0.0)
+    return (lack + rounding) / torch.maximum(pull, rounding).clamp_min(numbers.tiny)
+
+
+def least_pull(limit: float, size: float, count: int) -> float:
+    """How strong a pull counts as none: a thousandth of the strongest, so that a flat image has an end.
+
+    It is that of so many dual variables of at most `limit`, by the adjoint of an operator of norm `size`.
+    """
+    return 1e-3 * limit * size * count**0.5

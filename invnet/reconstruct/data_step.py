@@ -8,7 +8,14 @@ import torch
 
 from invnet.optimize import DualTerm, Progress, fista, primal_dual
 from invnet.physics import Physics
-from invnet.reconstruct.likelihood import conjugate, gaussian_prox, lipschitz_constant, total
+from invnet.reconstruct.likelihood import (
+    conjugate,
+    gaussian_prox,
+    lipschitz_constant,
+    misfit,
+    noise_prox,
+    noise_value,
+)
 from operators.solve import over_batch
 
 __all__ = ["data_prox"]
@@ -61,11 +68,7 @@ def _pointwise(physics: Physics, y: torch.Tensor) -> Prox:
 
 def _by_primal_dual(physics: Physics, y: torch.Tensor, batch: int) -> Prox:
     A, noise = physics.operator, physics.likelihood
-    term = DualTerm(
-        A,
-        conjugate(lambda z, step: noise.prox(z, y, step)),
-        lambda z: total(noise.negative_log_likelihood(z, y), batch),
-    )
+    term = DualTerm(A, conjugate(noise_prox(physics, y)), noise_value(physics, y, batch))
     size = A.norm().to(y.device, y.real.dtype) ** 2
 
     def prox(z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
@@ -83,13 +86,10 @@ def _by_gradient(physics: Physics, y: torch.Tensor, batch: int) -> Prox:
         def gradient(x: torch.Tensor) -> torch.Tensor:
             return physics.likelihood_gradient(x, y)
 
-        def value(x: torch.Tensor) -> torch.Tensor:
-            return total(physics.negative_log_likelihood(x, y), batch)
-
         lipschitz = lipschitz_constant(physics, z, y, batch)
         if lipschitz is not None:
             return fista(z, gradient, _towards(z, step), lipschitz, _quiet(z, batch))
-        return fista(z, gradient, _towards(z, step), 1 / step, _quiet(z, batch), value)
+        return fista(z, gradient, _towards(z, step), 1 / step, _quiet(z, batch), misfit(physics, y, batch))
 
     return prox
 

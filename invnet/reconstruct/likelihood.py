@@ -20,6 +20,7 @@ __all__ = [
     "gaussian_prox",
     "gradient",
     "lipschitz_constant",
+    "misfit",
     "noise_prox",
     "noise_value",
     "total",
@@ -71,6 +72,11 @@ def variance_of(physics: Physics, y: torch.Tensor, batch: int) -> torch.Tensor |
     variance = torch.as_tensor(noise.sigma, dtype=y.real.dtype, device=y.device).expand(y.shape) ** 2
     each = variance.flatten(batch) if y.ndim > batch else variance[..., None]
     return each[..., 0] if bool((each == each[..., :1]).all()) else None
+
+
+def misfit(physics: Physics, y: torch.Tensor, batch: int) -> Map:
+    """The negative log-likelihood of each sample's image."""
+    return lambda x: total(physics.negative_log_likelihood(x, y), batch)
 
 
 def gradient(physics: Physics, y: torch.Tensor, batch: int) -> Map:

@@ -19,6 +19,7 @@ from invnet.reconstruct.likelihood import (
     conjugate,
     gradient,
     lipschitz_constant,
+    misfit,
     noise_prox,
     noise_value,
     total,
@@ -217,12 +218,8 @@ class MAP(Reconstructor):
         lipschitz = lipschitz_constant(physics, x, y, batch)
         if lipschitz is not None:
             return fista(x, slope, prox, lipschitz, progress, least_pull=least)
-
-        def value(x: torch.Tensor) -> torch.Tensor:
-            return total(physics.negative_log_likelihood(x, y), batch)
-
         guess = torch.ones(x.shape[:batch], dtype=x.real.dtype, device=x.device)
-        return fista(x, slope, prox, guess, progress, value, least)
+        return fista(x, slope, prox, guess, progress, misfit(physics, y, batch), least)
 
     def _proximal(self, x: torch.Tensor, y: torch.Tensor, physics: Physics, progress: Progress) -> torch.Tensor:
         """Denoising: the prior's proximal map is the solution, and the duality gap says how near."""
@@ -247,9 +244,6 @@ class MAP(Reconstructor):
         def penalty(z: torch.Tensor) -> torch.Tensor:
             return self.strength * total(prior.magnitudes(z), batch)
 
-        def fit(x: torch.Tensor) -> torch.Tensor:
-            return total(physics.negative_log_likelihood(x, y), batch)
-
         terms = [DualTerm(K, lambda z, step: prior.project(z, self.strength), penalty)]
         bounded: Prox = lambda z, step: self._bounded(z)  # noqa: E731
         prox = closed_prox(physics, y, batch)
@@ -257,6 +251,7 @@ class MAP(Reconstructor):
             terms.append(DualTerm(physics.operator, conjugate(noise_prox(physics, y)), noise_value(physics, y, batch)))
         elif self.bounds is not None:
             # The image is brought within the bounds in the end.
+            fit = misfit(physics, y, batch)
             within = lambda z: fit(self._bounded(z)) - fit(z)  # noqa: E731
             terms.append(DualTerm(Identity(physics.operator.in_shape), conjugate(bounded), within))
         return primal_dual(x, terms, progress, prox or bounded, dual_scale=self.strength)

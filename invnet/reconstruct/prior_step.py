@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from invnet.optimize import Progress
-from invnet.optimize.progress import dot, norm
+from invnet.optimize.progress import dot, least_pull, norm
 from invnet.priors import AnalysisPrior, Prior
 from invnet.reconstruct.likelihood import total
 from operators.solve import over_batch
@@ -17,7 +17,6 @@ __all__ = ["IteratedProx", "prior_prox"]
 Prox = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _ITERATIONS = 200  # within an outer one, at most
-_FLAT = 1e-3  # the share of the strongest pull that a prior may have, below which an image is as good as flat
 
 
 def prior_prox(
@@ -66,7 +65,7 @@ class IteratedProx:
         self.analysis = prior.analysis(tuple(x.shape[x.ndim - prior.dims :])).to(x.device)
         self.dual: torch.Tensor | None = None
         coefficients = x.shape[batch : x.ndim - prior.dims].numel() * torch.Size(self.analysis.out_shape).numel()
-        self.least_pull = _FLAT * self.analysis.norm().item() * coefficients**0.5  # of R: no more counts as none
+        self.least_pull = least_pull(1.0, self.analysis.norm().item(), coefficients)  # of R
 
     def __call__(self, z: torch.Tensor, threshold: torch.Tensor, tol: torch.Tensor, max_iter: int) -> torch.Tensor:
         """The minimiser over w of ``threshold R(w) + |w - z|^2 / 2``, to the relative accuracy tol."""
